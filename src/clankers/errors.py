@@ -1,0 +1,106 @@
+"""Everything clankers raises on purpose.
+
+::
+
+    ClankersError
+    ├── ConfigError            clankers.json or a setting is wrong
+    ├── StoreError             the database
+    │   ├── NotADatabaseError
+    │   ├── NewerSchemaError
+    │   ├── ReadOnlyError
+    │   ├── DatabaseBusyError
+    │   ├── DiskFullError
+    │   └── UnknownSessionError
+    ├── QueryError             a statement could not be run
+    │   ├── QueryRefusedError
+    │   └── QueryTimeoutError
+    ├── ImporterError          a source could not be read
+    │   └── UnknownAgentError
+    └── UsageError             a report or price was asked for in a way that has no answer
+
+Each carries `hint`, one sentence on what to do next, or `""`.
+"""
+
+from __future__ import annotations
+
+
+class ClankersError(Exception):
+    """Base of all errors below; `str()` says what was wrong, `hint` what to do."""
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+class ConfigError(ClankersError):
+    """A configuration file or a setting cannot be used."""
+
+
+class StoreError(ClankersError):
+    """The database cannot be opened, read or written."""
+
+
+class NotADatabaseError(StoreError):
+    """The file is not a SQLite database, or not one of ours."""
+
+
+class NewerSchemaError(StoreError):
+    """The database was written by a newer clankers; it is left untouched."""
+
+
+class ReadOnlyError(StoreError):
+    """The database or its folder cannot be written."""
+
+
+class DatabaseBusyError(StoreError):
+    """Another process kept the database locked for longer than the busy timeout."""
+
+
+class DiskFullError(StoreError):
+    """No space is left; the transaction was rolled back, nothing was lost."""
+
+
+class UnknownSessionError(StoreError):
+    """No session, or more than one, has the id that was asked for."""
+
+
+class QueryError(ClankersError):
+    """A SQL statement could not be run.
+
+    Attributes:
+        offset: where in the SQL the problem stands, in characters; None when SQLite did not say.
+    """
+
+    def __init__(self, message: str, *, hint: str = "", offset: int | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.offset = offset
+
+
+class QueryRefusedError(QueryError):
+    """The statement would do more than read.
+
+    Attributes:
+        operation: what was refused, in SQL's words, such as ``DELETE`` or ``ATTACH``.
+    """
+
+    def __init__(
+        self, message: str, *, operation: str, hint: str = "", offset: int | None = None
+    ) -> None:
+        super().__init__(message, hint=hint, offset=offset)
+        self.operation = operation
+
+
+class QueryTimeoutError(QueryError):
+    """The statement ran longer than its time limit and was stopped."""
+
+
+class ImporterError(ClankersError):
+    """A source as a whole cannot be read; a bad line inside one never raises."""
+
+
+class UnknownAgentError(ImporterError):
+    """No importer has that name."""
+
+
+class UsageError(ClankersError):
+    """A usage report or price change was asked for in a way that has no answer."""

@@ -1,0 +1,95 @@
+"""What an importer is handed and what it yields; the contract between agents' files and the store."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, Protocol
+
+from attrs import Factory, define
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from clankers.models import (
+        Attachment,
+        Compaction,
+        Message,
+        Session,
+        SessionError,
+        ToolCall,
+        Usage,
+    )
+
+
+@define
+class Resume:
+    """Where an earlier reading of a file stopped.
+
+    Attributes:
+        offset: bytes up to the end of the last complete line.
+        line: physical lines up to there, blank ones included.
+        state: what the importer itself wrote down to go on, as its own JSON.
+    """
+
+    offset: int = 0
+    line: int = 0
+    state: bytes | None = None
+
+
+@define
+class Batch:
+    """What one stretch of a file says: a whole that may be committed with its watermark.
+
+    Records may be partial; the store's upsert rule joins them with what earlier batches
+    said. Of the lines of the stretch each is in exactly one of `imported` (it added
+    something), `noise` (known, deliberately without content), `unknown` (a record type
+    nobody taught us) and `malformed` (the physical numbers of lines that are not a JSON
+    object). Blank lines count nowhere.
+    """
+
+    resume: Resume
+    sessions: list[Session] = Factory(list)
+    messages: list[Message] = Factory(list)
+    tools: list[ToolCall] = Factory(list)
+    errors: list[SessionError] = Factory(list)
+    compactions: list[Compaction] = Factory(list)
+    usage: list[Usage] = Factory(list)
+    attachments: list[Attachment] = Factory(list)
+    imported: int = 0
+    noise: int = 0
+    unknown: int = 0
+    malformed: list[int] = Factory(list)
+    tail: Literal["imported", "noise", "unknown"] | None = None
+
+    @property
+    def lines(self) -> int:
+        return self.imported + self.noise + self.unknown + len(self.malformed)
+
+
+class Importer(Protocol):
+    """Reads one agent's own files.
+
+    Other packages add one by an entry point in the group ``clankers.importers`` whose
+    name is the agent and whose object is an instance.
+
+    Attributes:
+        agent: the name that becomes `source` on every row, such as ``claude-code``.
+        version: raise it when the reading improves; files that still exist are then
+            read again from the start.
+    """
+
+    agent: str
+    version: int
+
+    def roots(self, environ: Mapping[str, str], home: Path) -> list[Path]:
+        """The folders where this agent keeps its sessions, existing or not."""
+
+    def find(self, root: Path) -> Iterator[Path]:
+        """The session files at or below `root`, in an order that never changes."""
+
+    def read(self, path: Path, resume: Resume) -> Iterator[Batch]:
+        """What `path` says from `resume` on.
+
+        A last line without its newline is pending and counted nowhere unless it parses;
+        then it comes in a batch of its own with `tail` set.
+        """

@@ -1,0 +1,287 @@
+"""The tables: their columns as data, and the statements that make them.
+
+Everything else that writes SQL of the schema builds it from these lists.
+"""
+
+from __future__ import annotations
+
+SESSION_COLUMNS = (
+    "id",
+    "created_at",
+    "updated_at",
+    "ended_at",
+    "source",
+    "status",
+    "title",
+    "project_path",
+    "project_name",
+    "model",
+    "provider",
+    "prompt_tokens",
+    "completion_tokens",
+    "cost",
+    "message_count",
+    "tool_call_count",
+    "permission_mode",
+    "parent_id",
+    "relationship",
+    "origin_device",
+    "git_branch",
+    "agent_version",
+)
+MESSAGE_COLUMNS = (
+    "id",
+    "session_id",
+    "created_at",
+    "completed_at",
+    "seq",
+    "role",
+    "model",
+    "source",
+    "prompt_tokens",
+    "completion_tokens",
+    "duration_ms",
+    "native_id",
+    "parent_native_id",
+    "is_sidechain",
+    "text_content",
+    "thinking",
+    "content",
+)
+TOOL_COLUMNS = (
+    "id",
+    "session_id",
+    "created_at",
+    "tool_name",
+    "message_id",
+    "seq",
+    "success",
+    "duration_ms",
+    "file_path",
+    "native_id",
+    "output_bytes",
+    "error_message",
+    "tool_input",
+    "tool_output",
+)
+ERROR_COLUMNS = ("id", "session_id", "created_at", "error_type", "error_message")
+COMPACTION_COLUMNS = (
+    "id",
+    "session_id",
+    "created_at",
+    "tokens_before",
+    "tokens_after",
+    "messages_before",
+    "messages_after",
+)
+USAGE_COLUMNS = (
+    "id",
+    "session_id",
+    "session_at",
+    "message_id",
+    "source",
+    "project_path",
+    "git_branch",
+    "origin_device",
+    "provider",
+    "model",
+    "occurred_at",
+    "input_tokens",
+    "cache_read_tokens",
+    "cache_write_5m_tokens",
+    "cache_write_1h_tokens",
+    "output_tokens",
+    "reasoning_tokens",
+    "web_searches",
+    "service_tier",
+    "speed",
+    "is_sidechain",
+    "cost_reported",
+    "cost",
+    "cost_source",
+    "price_version",
+    "estimated",
+    "raw",
+)
+# The five tables that follow the one upsert rule, in the order their rows must be written.
+COLUMNS = {
+    "sessions": SESSION_COLUMNS,
+    "messages": MESSAGE_COLUMNS,
+    "tools": TOOL_COLUMNS,
+    "session_errors": ERROR_COLUMNS,
+    "compaction_events": COMPACTION_COLUMNS,
+}
+
+# The times stand before the fat text columns: behind 20 KB of text they cost ten times as
+# much to read, because SQLite must walk the overflow pages to reach them.
+TABLES = """
+CREATE TABLE sessions(
+  n INTEGER PRIMARY KEY AUTOINCREMENT,
+  id TEXT NOT NULL UNIQUE,
+  created_at INTEGER,
+  updated_at INTEGER,
+  ended_at INTEGER,
+  source TEXT,
+  status TEXT,
+  title TEXT,
+  project_path TEXT,
+  project_name TEXT,
+  model TEXT,
+  provider TEXT,
+  prompt_tokens INTEGER,
+  completion_tokens INTEGER,
+  cost REAL,
+  message_count INTEGER,
+  tool_call_count INTEGER,
+  permission_mode TEXT,
+  parent_id TEXT,
+  relationship TEXT,
+  origin_device TEXT,
+  git_branch TEXT,
+  agent_version TEXT,
+  archived_at INTEGER,
+  placeholder INTEGER NOT NULL DEFAULT 0
+);
+CREATE TABLE messages(
+  n INTEGER PRIMARY KEY AUTOINCREMENT,
+  id TEXT NOT NULL UNIQUE,
+  session_id TEXT NOT NULL REFERENCES sessions(id) ON DELETE CASCADE,
+  created_at INTEGER,
+  completed_at INTEGER,
+  seq INTEGER,
+  role TEXT,
+  model TEXT,
+  source TEXT,
+  prompt_tokens INTEGER,
+  completion_tokens INTEGER,
+  duration_ms INTEGER,
+  native_id TEXT,
+  parent_native_id TEXT,
+  is_sidechain INTEGER,
+  text_content TEXT,
+  thinking TEXT,
+  content TEXT
+);
+CREATE TABLE tools(
+  n INTEGER PRIMARY KEY AUTOINCREMENT,
+  id TEXT NOT NULL UNIQUE,
+  session_id TEXT NOT NULL REFERENCES sessions(id) ON DELETE CASCADE,
+  created_at INTEGER NOT NULL,
+  tool_name TEXT NOT NULL,
+  message_id TEXT,
+  seq INTEGER,
+  success INTEGER,
+  duration_ms INTEGER,
+  file_path TEXT,
+  native_id TEXT,
+  output_bytes INTEGER,
+  error_message TEXT,
+  tool_input TEXT,
+  tool_output TEXT
+);
+CREATE TABLE session_errors(
+  n INTEGER PRIMARY KEY AUTOINCREMENT,
+  id TEXT NOT NULL UNIQUE,
+  session_id TEXT NOT NULL REFERENCES sessions(id) ON DELETE CASCADE,
+  created_at INTEGER NOT NULL,
+  error_type TEXT,
+  error_message TEXT
+);
+CREATE TABLE compaction_events(
+  n INTEGER PRIMARY KEY AUTOINCREMENT,
+  id TEXT NOT NULL UNIQUE,
+  session_id TEXT NOT NULL REFERENCES sessions(id) ON DELETE CASCADE,
+  created_at INTEGER NOT NULL,
+  tokens_before INTEGER,
+  tokens_after INTEGER,
+  messages_before INTEGER,
+  messages_after INTEGER
+);
+CREATE TABLE usage(
+  n INTEGER PRIMARY KEY AUTOINCREMENT,
+  id TEXT NOT NULL UNIQUE,
+  session_id TEXT NOT NULL,
+  session_at INTEGER,
+  message_id TEXT,
+  source TEXT,
+  project_path TEXT,
+  git_branch TEXT,
+  origin_device TEXT,
+  provider TEXT,
+  model TEXT,
+  occurred_at INTEGER,
+  input_tokens INTEGER NOT NULL DEFAULT 0,
+  cache_read_tokens INTEGER NOT NULL DEFAULT 0,
+  cache_write_5m_tokens INTEGER NOT NULL DEFAULT 0,
+  cache_write_1h_tokens INTEGER NOT NULL DEFAULT 0,
+  output_tokens INTEGER NOT NULL DEFAULT 0,
+  reasoning_tokens INTEGER NOT NULL DEFAULT 0,
+  web_searches INTEGER NOT NULL DEFAULT 0,
+  service_tier TEXT,
+  speed TEXT,
+  is_sidechain INTEGER NOT NULL DEFAULT 0,
+  cost_reported INTEGER,
+  cost INTEGER,
+  cost_source TEXT,
+  price_version TEXT,
+  estimated INTEGER NOT NULL DEFAULT 0,
+  raw TEXT
+);
+CREATE TABLE attachments(
+  sha256 TEXT PRIMARY KEY,
+  media_type TEXT,
+  data BLOB NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE import_sources(
+  path TEXT PRIMARY KEY,
+  agent TEXT NOT NULL,
+  importer_version INTEGER NOT NULL,
+  size INTEGER,
+  mtime_ns INTEGER,
+  inode INTEGER,
+  watermark INTEGER NOT NULL DEFAULT 0,
+  line INTEGER NOT NULL DEFAULT 0,
+  head BLOB,
+  state BLOB,
+  lines INTEGER NOT NULL DEFAULT 0,
+  imported INTEGER NOT NULL DEFAULT 0,
+  noise INTEGER NOT NULL DEFAULT 0,
+  unknown INTEGER NOT NULL DEFAULT 0,
+  malformed INTEGER NOT NULL DEFAULT 0,
+  malformed_lines TEXT,
+  tail TEXT,
+  last_error TEXT,
+  imported_at INTEGER
+);
+CREATE TABLE pruned(
+  session_id TEXT PRIMARY KEY,
+  pruned_at INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE prices(
+  provider TEXT NOT NULL DEFAULT '',
+  model TEXT NOT NULL,
+  from_at INTEGER NOT NULL DEFAULT 0,
+  input_rate INTEGER NOT NULL,
+  cache_read_rate INTEGER NOT NULL,
+  cache_write_5m_rate INTEGER NOT NULL,
+  cache_write_1h_rate INTEGER NOT NULL,
+  output_rate INTEGER NOT NULL,
+  PRIMARY KEY (provider, model, from_at)
+);
+CREATE TABLE device(
+  id TEXT PRIMARY KEY,
+  name TEXT NOT NULL,
+  created_at INTEGER NOT NULL
+);
+"""
+
+INDEXES = """
+CREATE INDEX IF NOT EXISTS sessions_created ON sessions(created_at);
+CREATE INDEX IF NOT EXISTS sessions_parent ON sessions(parent_id) WHERE parent_id IS NOT NULL;
+CREATE INDEX IF NOT EXISTS messages_session ON messages(session_id, seq);
+CREATE INDEX IF NOT EXISTS tools_session ON tools(session_id, seq);
+CREATE INDEX IF NOT EXISTS session_errors_session ON session_errors(session_id);
+CREATE INDEX IF NOT EXISTS compaction_events_session ON compaction_events(session_id);
+CREATE INDEX IF NOT EXISTS usage_session ON usage(session_id);
+CREATE INDEX IF NOT EXISTS usage_occurred ON usage(occurred_at);
+"""
