@@ -113,7 +113,8 @@ class ToolCall:
 
     `tool_input` and `tool_output` are JSON text. `tool_name` is "" while only the
     result is known. `success` is None until a result arrives. `output_bytes` is the
-    true length of an output that is stored shortened, else None.
+    true length of an output that is stored shortened, else None. `child_session_id`
+    is the session of the subagent that the call started.
     """
 
     id: str
@@ -127,6 +128,7 @@ class ToolCall:
     file_path: str | None = None
     native_id: str | None = None
     output_bytes: int | None = None
+    child_session_id: str | None = None
     error_message: str | None = None
     tool_input: str | None = None
     tool_output: str | None = None

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 from attrs import Factory, define
 
+from clankers.importers import Resume
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
@@ -22,21 +24,6 @@ if TYPE_CHECKING:
 
 
 @define
-class Resume:
-    """Where an earlier reading of a file stopped.
-
-    Attributes:
-        offset: bytes up to the end of the last complete line.
-        line: physical lines up to there, blank ones included.
-        state: what the importer itself wrote down to go on, as its own JSON.
-    """
-
-    offset: int = 0
-    line: int = 0
-    state: bytes | None = None
-
-
-@define
 class Batch:
     """What one stretch of a file says: a whole that may be committed with its watermark.
 
@@ -49,6 +36,7 @@ class Batch:
 
     resume: Resume
     sessions: list[Session] = Factory(list)
+    mentions: list[Session] = Factory(list)
     messages: list[Message] = Factory(list)
     tools: list[ToolCall] = Factory(list)
     errors: list[SessionError] = Factory(list)
@@ -86,6 +74,9 @@ class Importer(Protocol):
 
     def find(self, root: Path) -> Iterator[Path]:
         """The session files at or below `root`, in an order that never changes."""
+
+    def recognises(self, path: Path) -> bool:
+        """True when the beginning of `path` looks like this agent's; may say no to a damaged file."""
 
     def read(self, path: Path, resume: Resume) -> Iterator[Batch]:
         """What `path` says from `resume` on.

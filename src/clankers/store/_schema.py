@@ -60,6 +60,7 @@ TOOL_COLUMNS = (
     "file_path",
     "native_id",
     "output_bytes",
+    "child_session_id",
     "error_message",
     "tool_input",
     "tool_output",
@@ -145,7 +146,7 @@ CREATE TABLE sessions(
 CREATE TABLE messages(
   n INTEGER PRIMARY KEY AUTOINCREMENT,
   id TEXT NOT NULL UNIQUE,
-  session_id TEXT NOT NULL REFERENCES sessions(id) ON DELETE CASCADE,
+  session_id TEXT REFERENCES sessions(id) ON DELETE CASCADE,
   created_at INTEGER,
   completed_at INTEGER,
   seq INTEGER,
@@ -175,6 +176,7 @@ CREATE TABLE tools(
   file_path TEXT,
   native_id TEXT,
   output_bytes INTEGER,
+  child_session_id TEXT,
   error_message TEXT,
   tool_input TEXT,
   tool_output TEXT
@@ -182,7 +184,7 @@ CREATE TABLE tools(
 CREATE TABLE session_errors(
   n INTEGER PRIMARY KEY AUTOINCREMENT,
   id TEXT NOT NULL UNIQUE,
-  session_id TEXT NOT NULL REFERENCES sessions(id) ON DELETE CASCADE,
+  session_id TEXT REFERENCES sessions(id) ON DELETE CASCADE,
   created_at INTEGER NOT NULL,
   error_type TEXT,
   error_message TEXT
@@ -190,7 +192,7 @@ CREATE TABLE session_errors(
 CREATE TABLE compaction_events(
   n INTEGER PRIMARY KEY AUTOINCREMENT,
   id TEXT NOT NULL UNIQUE,
-  session_id TEXT NOT NULL REFERENCES sessions(id) ON DELETE CASCADE,
+  session_id TEXT REFERENCES sessions(id) ON DELETE CASCADE,
   created_at INTEGER NOT NULL,
   tokens_before INTEGER,
   tokens_after INTEGER,

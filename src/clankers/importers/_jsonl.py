@@ -1,0 +1,102 @@
+"""Reading JSON Lines that another program may be writing: chunks, line numbers, torn tails."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import TYPE_CHECKING, BinaryIO, TypeVar
+
+import msgspec
+from attrs import define
+
+from clankers.importers._batch import Resume
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+T = TypeVar("T")
+
+CHUNK_BYTES = 4 * 1024 * 1024
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+
+@define
+class Chunk:
+    """Some complete lines of a file.
+
+    `lines` are without their newline; `first` is the physical number of the first one.
+    `resume` (its `state` left empty) is where the next chunk begins. `torn` is what
+    stands after the last newline of the file, on the last chunk only.
+    """
+
+    lines: list[bytes]
+    first: int
+    resume: Resume
+    is_last: bool = False
+    torn: bytes = b""
+
+
+def read_chunks(stream: BinaryIO, resume: Resume, *, size: int = CHUNK_BYTES) -> Iterator[Chunk]:
+    """Chunks of about `size` bytes from a stream that stands at `resume.offset`.
+
+    A line longer than `size` makes its chunk longer. There is always a last chunk, which
+    has no lines when nothing was added.
+    """
+    offset, number = resume.offset, resume.line
+    pieces: list[bytes] = []
+    block = stream.read(size)
+    while block:
+        ahead = stream.read(size)
+        end = block.rfind(b"\n")
+        if end < 0:
+            pieces.append(block)
+            block = ahead
+            continue
+        pieces.append(block[:end])
+        body = b"".join(pieces)
+        pieces = [block[end + 1 :]]
+        lines = body.split(b"\n")
+        first = number + 1
+        offset, number = offset + len(body) + 1, number + len(lines)
+        here = Resume(offset, number)
+        if not ahead:
+            yield Chunk(lines, first, here, is_last=True, torn=pieces[0])
+            return
+        yield Chunk(lines, first, here)
+        block = ahead
+    yield Chunk([], number + 1, Resume(offset, number), is_last=True, torn=b"".join(pieces))
+
+
+def is_blank(line: bytes) -> bool:
+    return not line or line.isspace()
+
+
+def decode_line(decoder: msgspec.json.Decoder[T], line: bytes) -> T | None:
+    """One line as the decoder's type, or None when it is not a JSON object.
+
+    What strict decoding refuses but other programs do write (bytes that are not UTF-8,
+    lone surrogates, NaN, a byte order mark) is mended and read again.
+    """
+    try:
+        return decoder.decode(line)
+    except (msgspec.DecodeError, RecursionError):
+        return _decode_mended(decoder, line)
+
+
+def _decode_mended(decoder: msgspec.json.Decoder[T], line: bytes) -> T | None:
+    try:
+        found = json.loads(
+            line.removeprefix(_BYTE_ORDER_MARK).decode("utf-8", "replace"),
+            parse_constant=lambda _name: None,
+            parse_float=_finite,
+        )
+        if not isinstance(found, dict):
+            return None
+        return decoder.decode(json.dumps(found, ensure_ascii=False).encode("utf-8", "replace"))
+    except (ValueError, RecursionError, msgspec.DecodeError):
+        return None
+
+
+def _finite(digits: str) -> float | None:
+    number = float(digits)
+    return number if math.isfinite(number) else None

@@ -1,0 +1,93 @@
+"""Values of other programs' JSON, taken as what they should be or not at all."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+LARGEST_INTEGER = 2**63 - 1
+TITLE_CHARACTERS = 120
+_MILLISECONDS_FROM = 10**11
+
+
+def text(value: Any) -> str | None:
+    """A non-empty string, else None."""
+    return value if type(value) is str and value else None
+
+
+def count(value: Any) -> int:
+    """A count of at least 0; numbers written as strings are understood, all else is 0."""
+    if type(value) is int:
+        return min(value, LARGEST_INTEGER) if value > 0 else 0
+    if type(value) is float or type(value) is str:
+        try:
+            return count(int(value))
+        except (ValueError, OverflowError):
+            return 0
+    return 0
+
+
+def milliseconds(value: Any) -> int | None:
+    """Epoch milliseconds from ISO 8601 (UTC where it names no zone) or an epoch number.
+
+    Numbers below 10^11 are taken as seconds. What cannot be a time is None.
+    """
+    if type(value) is str:
+        try:
+            moment = datetime.fromisoformat(value)
+        except ValueError:
+            return None
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=UTC)
+        try:
+            return max(round(moment.timestamp() * 1000), 0)
+        except (ValueError, OverflowError):
+            return None
+    if type(value) is int or type(value) is float:
+        return _from_epoch(value)
+    return None
+
+
+def _from_epoch(value: float) -> int | None:
+    if not 0 < value < LARGEST_INTEGER:
+        return None
+    return round(value if value >= _MILLISECONDS_FROM else value * 1000)
+
+
+def json_text(value: Any) -> str:
+    """`value` as compact JSON; text keeps its own letters instead of escapes."""
+    return msgspec.json.encode(value).decode()
+
+
+def first_line(value: str) -> str:
+    """A title from a text: its first line that says something, at most 120 characters."""
+    for line in value.splitlines():
+        if words := " ".join(line.split()):
+            return words if len(words) <= TITLE_CHARACTERS else words[: TITLE_CHARACTERS - 1] + "…"
+    return ""
+
+
+def path_name(path: str) -> str:
+    """The last part of a POSIX or Windows path."""
+    return path.rstrip("/\\").replace("\\", "/").rpartition("/")[2] or path
+
+
+def is_uuid(value: str) -> bool:
+    try:
+        uuid.UUID(value)
+    except ValueError:
+        return False
+    return len(value) == len("xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx")
+
+
+def row_id(value: str) -> str:
+    """An id without the one character that row ids never hold."""
+    return value.replace("/", "_")
+
+
+def next_seq(last: int, created_at: int | None) -> int:
+    """The place of the next row in its session: after all before it, and by time between files."""
+    return max(last + 1, created_at or 0)

@@ -1,0 +1,70 @@
+"""Importing: what the agents on this machine left behind goes into the store.
+
+Each file is read from where the last import stopped. Rows and watermark are committed
+together, so that an import which is killed at any moment goes on where it was.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from clankers.importers import agents as known_agents
+from clankers.importers import importer
+from clankers.importing._discover import below, installed
+from clankers.importing._report import Failure, ImportReport, Progress, SourceReport
+from clankers.importing._run import Run
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from clankers.store import Store
+
+__all__ = ["Failure", "ImportReport", "Progress", "SourceReport", "import_sessions"]
+
+_NANOSECONDS = 1_000_000
+
+
+def import_sessions(
+    store: Store,
+    agents: Iterable[str] | None = None,
+    *,
+    path: str | Path | None = None,
+    since: int | None = None,
+    full: bool = False,
+    dry_run: bool = False,
+    on_progress: Callable[[Progress], None] | None = None,
+) -> ImportReport:
+    """Reads what is new in the agents' files; a file that has not changed is not opened.
+
+    Args:
+        store: where the sessions go.
+        agents: the agents to import; all by default.
+        path: instead of the agents' own places a root, any folder with transcripts
+            somewhere below, or one file. With several agents each file goes to the one
+            whose importer recognises it.
+        since: epoch ms; files that were last written before it are left alone.
+        full: reads files again from the start that were read before.
+        dry_run: reads and counts, and writes nothing.
+        on_progress: called after each file.
+
+    Raises:
+        UnknownAgentError: no importer has one of the names.
+        ImporterError: `path` does not exist or holds no transcripts.
+    """
+    chosen = [importer(name) for name in agents or known_agents()]
+    report = ImportReport()
+    found = installed(chosen, report) if path is None else below(Path(path), chosen, report)
+    recent = [
+        one for one in found if since is None or one.identity.mtime_ns >= since * _NANOSECONDS
+    ]
+    with Run(store, report, full=full, dry_run=dry_run) as run:
+        waiting = run.changed(recent)
+        progress = Progress(len(waiting), sum(one.identity.size for one in waiting))
+        for one in waiting:
+            run.take(one)
+            progress = progress.after(one.path, one.identity.size)
+            if on_progress is not None:
+                on_progress(progress)
+    report.sum_up()
+    return report

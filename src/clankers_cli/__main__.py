@@ -1,0 +1,120 @@
+"""Runs one command; the one place where errors become messages and exit codes.
+
+0 is success, 1 an error, 2 a mistake on the command line, 130 an interrupt.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import suppress
+from typing import TYPE_CHECKING, NoReturn, TextIO
+
+from clankers.errors import ClankersError
+from clankers_cli._parser import PROGRAM, parse, print_help
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+COMMANDS = {
+    "import": ("clankers_cli.commands.import_", "read the sessions of the agents on this machine"),
+    "sessions": ("clankers_cli.commands.sessions", "list sessions or show one"),
+    "usage": ("clankers_cli.commands.usage", "show where tokens and money went"),
+    "prices": ("clankers_cli.commands.prices", "show or override the prices of models"),
+    "query": ("clankers_cli.commands.query", "ask the database in SQL"),
+    "config": ("clankers_cli.commands.config", "show or change settings and profiles"),
+    "doctor": ("clankers_cli.commands.doctor", "check paths, database and agents"),
+}
+
+_ISSUES = "https://github.com/clankers-sdk/clankers/issues"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs `clankers-cli` with these arguments, by default the process's; the exit code."""
+    _print_anything(sys.stdout)
+    try:
+        return _run(argv)
+    except BrokenPipeError:
+        # The reader has what it wanted: `| head` is no error.
+        return 0
+    finally:
+        _abandon_unwritable(sys.stdout)
+
+
+def entry_point() -> NoReturn:
+    sys.exit(main())
+
+
+def _run(argv: Sequence[str] | None) -> int:
+    try:
+        code = _run_command(argv)
+        if sys.stdout is not None:  # closed by the caller
+            sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except KeyboardInterrupt:
+        return _fail("interrupted", code=130)
+    except ClankersError as problem:
+        return _fail(str(problem), problem.hint)
+    except OSError as problem:
+        place = f": {problem.filename}" if problem.filename else ""
+        return _fail(f"{problem.strerror or problem}{place}")
+    except Exception as problem:  # noqa: BLE001  # the edge: nobody above could answer it
+        return _fail(
+            f"unexpected {type(problem).__name__}: {problem}",
+            f"this is a mistake in {PROGRAM}; please report it at {_ISSUES} with what"
+            " CLANKERS_DEBUG=1 shows",
+        )
+    return code
+
+
+def _run_command(argv: Sequence[str] | None) -> int:
+    try:
+        args = parse(argv, COMMANDS)
+    except SystemExit as leaving:  # argparse has printed help, version or the mistake
+        return leaving.code if isinstance(leaving.code, int) else 0
+    if args.command is None:
+        print_help(COMMANDS)
+        return _fail("name a command", code=2)
+    code: int = args.run(args)
+    return code
+
+
+def _fail(message: str, hint: str = "", *, code: int = 1) -> int:
+    """One line on stderr, and one with the hint; text of others is made visible, never obeyed."""
+    from clankers.formats import visible  # only errors need it
+
+    if os.environ.get("CLANKERS_DEBUG") and sys.exc_info()[0] is not None:
+        import traceback
+
+        traceback.print_exc()
+    _abandon_unwritable(sys.stdout)  # what was printed comes before the error
+    if sys.stderr is not None:  # closed by the caller
+        with suppress(OSError):
+            print(f"{PROGRAM}: {visible(message)}", file=sys.stderr)
+            if hint:
+                print(f"hint: {visible(hint)}", file=sys.stderr)
+    return code
+
+
+def _print_anything(stream: TextIO | None) -> None:
+    """No character can stop a print: what the terminal's encoding lacks comes escaped."""
+    if stream is not None and hasattr(stream, "reconfigure"):
+        stream.reconfigure(errors="backslashreplace")
+
+
+def _abandon_unwritable(stream: TextIO | None) -> None:
+    """Flushes, or gives the rest up, so that the interpreter does not complain at its end."""
+    if stream is None:
+        return
+    try:
+        stream.flush()
+    except (OSError, ValueError):
+        with suppress(OSError, ValueError):
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, stream.fileno())
+            os.close(nowhere)
+
+
+if __name__ == "__main__":
+    entry_point()

@@ -1,0 +1,42 @@
+"""What the global options mean: the database, the settings and the zone of a run.
+
+A command asks only for what it needs; nothing here loads records.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from clankers.config import Config
+from clankers.errors import ConfigError
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+    from datetime import tzinfo
+
+
+def config(args: Namespace, *, may_be_new: bool = False) -> Config:
+    """The settings, of `--config` and `--profile` where they are given.
+
+    A file that was named must exist, unless the command is there to write it.
+    """
+    path = None if args.config is None else Path(args.config).expanduser()
+    if path is not None and not may_be_new and not path.exists():
+        raise ConfigError(
+            f"there is no config file at {path}",
+            hint=f"'clankers-cli --config {path} config set KEY VALUE' makes one",
+        )
+    return Config.load(path, profile=args.profile)
+
+
+def database_path(args: Namespace) -> Path:
+    """`--db`, else `CLANKERS_DB_PATH`, else the profile's `db`, else the data directory's."""
+    if args.db is not None:
+        return Path(args.db).expanduser()
+    return config(args).database_path()
+
+
+def zone(args: Namespace) -> tzinfo:
+    """The zone that dates are read and written in."""
+    return config(args).zone()

@@ -1,0 +1,172 @@
+"""`clankers-cli config`: show or change settings and profiles."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING
+
+from clankers.config import SETTINGS
+from clankers.errors import ConfigError
+from clankers_cli import _context, _terminal
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+    from collections.abc import Sequence
+
+    from clankers.config import Config, Value
+
+
+def configure(parser: ArgumentParser) -> None:
+    actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
+
+    listing = actions.add_parser("list", help="show all settings and where they come from")
+    listing.set_defaults(act=_list)
+
+    getting = actions.add_parser("get", help="print one setting")
+    getting.add_argument("key", metavar="KEY")
+    getting.set_defaults(act=_get)
+
+    setting = actions.add_parser("set", help="set one setting", epilog=_reference())
+    setting.add_argument("key", metavar="KEY")
+    setting.add_argument(
+        "values", metavar="VALUE", nargs="*", help="several for a list; a secret is asked for"
+    )
+    setting.set_defaults(act=_set)
+
+    unsetting = actions.add_parser("unset", help="return one setting to its default")
+    unsetting.add_argument("key", metavar="KEY")
+    unsetting.set_defaults(act=_unset)
+
+    profiles = actions.add_parser("profiles", help="list, create, use or delete profiles")
+    _configure_profiles(profiles)
+
+
+def run(args: Namespace) -> int:
+    args.act(args, _context.config(args, may_be_new=True))
+    return 0
+
+
+def _configure_profiles(parser: ArgumentParser) -> None:
+    actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
+    actions.add_parser("list", help="show all profiles").set_defaults(act=_list_profiles)
+    for name, about, act in (
+        ("use", "make a profile the active one", _use_profile),
+        ("create", "add an empty profile", _create_profile),
+        ("delete", "remove a profile with its settings", _delete_profile),
+    ):
+        action = actions.add_parser(name, help=about)
+        action.add_argument("name", metavar="NAME")
+        action.set_defaults(act=act)
+
+
+def _list(args: Namespace, config: Config) -> None:
+    entries = config.entries()
+    if args.json:
+        print(json.dumps([entry._asdict() for entry in entries], indent=2))
+    else:
+        _print_columns([(entry.key, _text(entry.value), entry.source) for entry in entries])
+    if unknown := config.unknown_keys():
+        _note(f"{config.path} also has {', '.join(unknown)}, which this version does not know")
+
+
+def _get(args: Namespace, config: Config) -> None:
+    value = config.get(args.key)
+    if args.json:
+        found = {"key": args.key, "value": value, "source": config.source(args.key)}
+        print(json.dumps(found, indent=2))
+    else:
+        print(_text(value, between="\n"))
+
+
+def _set(args: Namespace, config: Config) -> None:
+    config.set(args.key, _given_value(args.key, args.values))
+    config.save()
+    variable = SETTINGS[args.key].variable
+    if config.source(args.key) == "env":
+        _note(f"{variable} is set in the environment and wins over the file")
+
+
+def _unset(args: Namespace, config: Config) -> None:
+    config.unset(args.key)
+    config.save()
+
+
+def _list_profiles(args: Namespace, config: Config) -> None:
+    active = config.active_profile
+    if args.json:
+        profiles = [{"name": name, "active": name == active} for name in config.profile_names]
+        print(json.dumps(profiles, indent=2))
+    else:
+        _print_columns([("*" if name == active else " ", name) for name in config.profile_names])
+
+
+def _use_profile(args: Namespace, config: Config) -> None:
+    config.use_profile(args.name)
+    config.save()
+    if config.active_profile != args.name:
+        _note(f"this run is told to use {config.active_profile!r}, which wins over the file")
+
+
+def _create_profile(args: Namespace, config: Config) -> None:
+    config.create_profile(args.name)
+    config.save()
+
+
+def _delete_profile(args: Namespace, config: Config) -> None:
+    config.delete_profile(args.name)
+    config.save()
+
+
+def _given_value(key: str, values: list[str]) -> Value:
+    known = SETTINGS.get(key)
+    if known and known.secret and not values:
+        return _asked_for(key)
+    if known and known.kind == "globs" and values:
+        return values
+    if len(values) == 1:
+        return values[0]
+    raise ConfigError(
+        f"{key} takes one value, not {len(values)}", hint=f"'config unset {key}' removes it"
+    )
+
+
+def _asked_for(key: str) -> str:
+    """A secret from the keyboard without echo, or the first line of a pipe: no other user sees it."""
+    if _terminal.is_terminal(sys.stdin):
+        from getpass import getpass  # only here
+
+        return getpass(f"{key}: ")
+    return sys.stdin.readline().rstrip("\r\n")
+
+
+def _text(value: Value, *, between: str = ", ") -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return between.join(value) if isinstance(value, list) else str(value)
+
+
+def _print_columns(rows: Sequence[tuple[str, ...]]) -> None:
+    from clankers.formats import visible  # only a list needs it
+
+    shown = [[visible(cell) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*shown, strict=True)]
+    for row in shown:
+        print("  ".join(map(str.ljust, row, widths)).rstrip())
+
+
+def _reference() -> str:
+    lines = ["settings:"]
+    for key, setting in SETTINGS.items():
+        if not setting.kept:
+            default = "" if setting.default is None else f" ({_text(setting.default)})"
+            lines.append(f"  {key:<20} {setting.about}{default}")
+    return "\n".join(lines)
+
+
+def _note(message: str) -> None:
+    from clankers.formats import visible
+
+    print(f"note: {visible(message)}", file=sys.stderr)
