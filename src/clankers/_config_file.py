@@ -6,15 +6,17 @@ import os
 import sys
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from clankers import _paths, _settings
 from clankers.errors import ConfigError
 
+TYPE_CHECKING = False  # typing itself is slow to import, and every command starts here
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import Any
 
-Document = dict[str, Any]
+    Document = dict[str, Any]
 
 _MODE = 0o600
 _LEFT_ALONE = "mend the file or move it away; it was left as it is"

@@ -9,7 +9,8 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+TYPE_CHECKING = False  # typing itself is slow to import, and every command starts here
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -6,15 +6,17 @@ no records, so that a command which only needs a path starts without them.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, NamedTuple
-
 from clankers._paths import environment
 from clankers.errors import ConfigError
 
+TYPE_CHECKING = False  # typing itself is slow to import, and every command starts here
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from typing import Literal
 
-Kind = Literal["choice", "globs", "number", "path", "switch", "text", "url", "zone"]
+    Kind = Literal["choice", "globs", "number", "path", "switch", "text", "url", "zone"]
+
 Value = str | int | list[str] | None  # a switch's bool is an int
 
 PROFILE_VARIABLE = "CLANKERS_PROFILE"
@@ -34,24 +36,37 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 _LONGEST_SHOWN = 80
 
 
-class Setting(NamedTuple):
+class Setting:
     """One key of a profile.
 
     Attributes:
+        about: what it is, for lists and help.
         variable: the environment variable that wins over every profile, or "".
         choices: what a "choice" may be.
         secret: its value is never listed nor repeated in an error.
         kept: written by clankers itself beside another key, never set by hand.
     """
 
-    key: str
-    kind: Kind
-    default: Value
-    about: str
-    variable: str = ""
-    choices: tuple[str, ...] = ()
-    secret: bool = False
-    kept: bool = False
+    def __init__(
+        self,
+        key: str,
+        kind: Kind,
+        default: Value,
+        about: str,
+        variable: str = "",
+        *,
+        choices: tuple[str, ...] = (),
+        secret: bool = False,
+        kept: bool = False,
+    ) -> None:
+        self.key = key
+        self.kind = kind
+        self.default = default
+        self.about = about
+        self.variable = variable
+        self.choices = choices
+        self.secret = secret
+        self.kept = kept
 
 
 SETTINGS = {

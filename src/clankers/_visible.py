@@ -7,36 +7,34 @@ clipboard or the title, marks that turn the direction of writing, letters withou
 from __future__ import annotations
 
 import re
-from functools import lru_cache
+from functools import cache, lru_cache
 
 # Controls, format characters (Unicode's Cf, whole blocks where they are dense), line and
-# paragraph separators, surrogates, and letters that are drawn as nothing. The joiners
-# U+200C and U+200D stay where scripts and emoji need them: between two of their own.
-_JOINED = "[\u0600-\u109f\u2190-\u2bff\ufe0f\U0001f000-\U0001faff]"
-_HIDDEN = (
-    "\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\xad\u034f\u0600-\u0605\u061c\u06dd\u070f\u0890\u0891"
-    "\u08e2\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f"
-    "\u3164\ud800-\udfff\ufeff\uffa0\ufff0-\ufffb\ufffe\uffff"
-    "\U000110bd\U000110cd\U00013430-\U0001343f\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"
-    "\U000e0000-\U000e0fff"
+# paragraph separators, surrogates, and letters that are drawn as nothing.
+_UNSAFE = (
+    r"\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u034f\u0600-\u0605\u061c\u06dd\u070f\u0890\u0891"
+    r"\u08e2\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e\u2060-\u206f"
+    r"\u3164\ud800-\udfff\ufeff\uffa0\ufff0-\ufffb\ufffe\uffff"
+    r"\U000110bd\U000110cd\U00013430-\U0001343f\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"
+    r"\U000e0000-\U000e0fff"
 )
-_STRAY_JOINER = f"(?<!{_JOINED})[\u200c\u200d]|[\u200c\u200d](?!{_JOINED})"
-_UNSAFE_IN_LINES = re.compile(f"\r\n|\r|[{_HIDDEN}]|{_STRAY_JOINER}")
-_UNSAFE = re.compile(f"\r\n|[\t\n\r{_HIDDEN}]|{_STRAY_JOINER}")
+_JOINERS = "\u200c\u200d"
+# The scripts and signs in which a joiner has its work to do: Arabic to Myanmar, emoji.
+_JOINING = ((0x0600, 0x109F), (0x2190, 0x2BFF), (0xFE0F, 0xFE0F), (0x1F000, 0x1FAFF))
 _ZERO_WIDTH = frozenset({"Mn", "Me", "Cf"})
 
 
 def visible(text: str, *, keep_newlines: bool = False) -> str:
-    """`text` with everything a terminal would obey turned into what it says.
+    r"""`text` with everything a terminal would obey turned into what it says.
 
-    Characters become escapes such as ``\\x1b`` or ``\\u202e``; a newline becomes ``↵``
+    Characters become escapes such as ``\x1b`` or ``\u202e``; a newline becomes ``↵``
     and a tab ``→``, unless `keep_newlines` leaves those two as they are.
     """
     if text.isascii() and text.isprintable():
         return text
     if keep_newlines:
-        return _UNSAFE_IN_LINES.sub(_escape_in_lines, text)
-    return _UNSAFE.sub(_escape, text)
+        return _unsafe("").sub(_escape, text)
+    return _unsafe(r"\t\n").sub(_escape, text)
 
 
 def escape_json(text: str) -> str:
@@ -45,7 +43,7 @@ def escape_json(text: str) -> str:
         return text
     if text.replace("\n", "").isprintable():
         return text
-    return _UNSAFE_IN_LINES.sub(_escape_as_json, text)
+    return _unsafe("").sub(_escape_as_json, text)
 
 
 def display_width(text: str) -> int:
@@ -67,22 +65,38 @@ def shorten(text: str, width: int) -> str:
     return text
 
 
+@cache
+def _unsafe(more: str) -> re.Pattern[str]:
+    """Compiled when first needed: most of what is printed is plain."""
+    return re.compile(f"[{_UNSAFE}{more}]")
+
+
 def _escape(found: re.Match[str]) -> str:
-    return {"\n": "↵", "\r\n": "↵", "\t": "→"}.get(found[0]) or _escaped(found[0])
+    character = found[0]
+    if _stands_well(found):
+        return character
+    if character in "\n\t":
+        return "↵" if character == "\n" else "→"
+    if character == "\r" and found.string[found.end() : found.end() + 1] == "\n":
+        return ""
+    return ascii(character)[1:-1]
 
 
-def _escape_in_lines(found: re.Match[str]) -> str:
-    return "\n" if found[0] == "\r\n" else _escaped(found[0])
+def _stands_well(found: re.Match[str]) -> bool:
+    """A joiner between two characters that it can join, as in family emoji or Persian."""
+    if found[0] not in _JOINERS:
+        return False
+    start, end = found.span()
+    return _joins(found.string[max(start - 1, 0) : start]) and _joins(found.string[end : end + 1])
 
 
-def _escaped(character: str) -> str:
-    code = ord(character)
-    if code < 0x100:
-        return f"\\x{code:02x}"
-    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+def _joins(character: str) -> bool:
+    return bool(character) and any(low <= ord(character) <= high for low, high in _JOINING)
 
 
 def _escape_as_json(found: re.Match[str]) -> str:
+    if _stands_well(found):
+        return found[0]
     units = found[0].encode("utf-16-be", "surrogatepass").hex()
     return "".join(f"\\u{units[i : i + 4]}" for i in range(0, len(units), 4))
 

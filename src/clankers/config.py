@@ -7,18 +7,22 @@ from the environment is never written to the file.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from clankers import _config_file, _paths, _settings
 from clankers._settings import SETTINGS, Setting, Value
 from clankers.errors import ConfigError
 
+TYPE_CHECKING = False  # typing itself is slow to import, and every command starts here
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import tzinfo
+    from typing import Any, Literal
 
     from clankers._config_file import Document
     from clankers._profile import Profile
+
+    Source = Literal["env", "profile", "default"]
 else:
 
     def __getattr__(name: str) -> object:
@@ -30,17 +34,7 @@ else:
         return Profile
 
 
-__all__ = ["SETTINGS", "Config", "Entry", "Profile", "Setting", "Source", "Value"]
-
-Source = Literal["env", "profile", "default"]
-
-
-class Entry(NamedTuple):
-    """One setting as it is in effect; a secret's `value` is ``(set)`` or None."""
-
-    key: str
-    value: Value
-    source: Source
+__all__ = ["SETTINGS", "Config", "Profile", "Setting", "Value"]
 
 
 class Config:
@@ -101,9 +95,9 @@ class Config:
         """Where the value in effect comes from."""
         return self._effective(self.active_profile, key)[1]
 
-    def entries(self) -> list[Entry]:
-        """Every setting in effect, in the order of the reference, fit to be shown to people."""
-        return [self._entry(setting) for setting in SETTINGS.values()]
+    def entries(self) -> list[tuple[str, Value, Source]]:
+        """Key, value in effect and source of every setting; of a secret only ``(set)`` or None."""
+        return [(setting.key, *self._shown(setting)) for setting in SETTINGS.values()]
 
     def unknown_keys(self) -> list[str]:
         """Keys of the active profile that this version does not know; they are kept on save."""
@@ -240,9 +234,9 @@ class Config:
             return value, "env"
         return (setting.default, "default") if stored is None else (stored, "profile")
 
-    def _entry(self, setting: Setting) -> Entry:
+    def _shown(self, setting: Setting) -> tuple[Value, Source]:
         value, source = self._effective(self.active_profile, setting.key)
-        return Entry(setting.key, "(set)" if setting.secret and value else value, source)
+        return "(set)" if setting.secret and value else value, source
 
     def _database(self, profile: str) -> Path:
         value, source = self._effective(profile, "db")

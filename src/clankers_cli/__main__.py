@@ -8,13 +8,15 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import suppress
-from typing import TYPE_CHECKING, NoReturn, TextIO
 
 from clankers.errors import ClankersError
 from clankers_cli._parser import PROGRAM, parse, print_help
 
+TYPE_CHECKING = False  # typing itself is slow to import, and every command starts here
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import NoReturn, TextIO
 
 COMMANDS = {
     "import": ("clankers_cli.commands.import_", "read the sessions of the agents on this machine"),

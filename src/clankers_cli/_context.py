@@ -6,10 +6,11 @@ A command asks only for what it needs; nothing here loads records.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from clankers.config import Config
 from clankers.errors import ConfigError
+
+TYPE_CHECKING = False  # typing itself is slow to import, and every command starts here
 
 if TYPE_CHECKING:
     from argparse import Namespace

@@ -6,13 +6,15 @@ import argparse
 import re
 import sys
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, NoReturn
 
 from clankers import __version__
 from clankers_cli import _terminal
 
+TYPE_CHECKING = False  # typing itself is slow to import, and every command starts here
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from typing import Any, NoReturn
 
 PROGRAM = "clankers-cli"
 

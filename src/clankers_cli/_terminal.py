@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import sys
 from time import monotonic
-from typing import TYPE_CHECKING, TextIO
+
+TYPE_CHECKING = False  # typing itself is slow to import, and every command starts here
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
-    from typing import Self
+    from typing import Self, TextIO
 
 _DEFAULT_WIDTH = 80
 _SECONDS_BETWEEN_DRAWINGS = 0.1
@@ -94,7 +95,7 @@ class Progress:
             self._write("\r\x1b[K")
 
     def _draw(self, label: str) -> None:
-        from clankers.formats import visible  # only a bar that is drawn needs it
+        from clankers.formats import shorten, visible  # only a bar that is drawn needs them
 
         share = min(1.0, self._done / self._total) if self._total > 0 else 1.0
         bar = "#" * round(share * _BAR_CELLS)
@@ -102,7 +103,7 @@ class Progress:
             f"[{bar:<{_BAR_CELLS}}] {share:4.0%}"
             f"  {self._done / _MEGABYTE:.1f} of {self._total / _MEGABYTE:.1f} MB  {visible(label)}"
         )
-        self._write(f"\r{line[: width(self._stream) - 1].rstrip()}\x1b[K")
+        self._write(f"\r{shorten(line, width(self._stream) - 1).rstrip()}\x1b[K")
 
     def _write(self, text: str) -> None:
         self._stream.write(text)

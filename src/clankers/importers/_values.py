@@ -21,7 +21,9 @@ def text(value: Any) -> str | None:
 def count(value: Any) -> int:
     """A count of at least 0; numbers written as strings are understood, all else is 0."""
     if type(value) is int:
-        return min(value, LARGEST_INTEGER) if value > 0 else 0
+        if 0 <= value <= LARGEST_INTEGER:
+            return value
+        return LARGEST_INTEGER if value > 0 else 0
     if type(value) is float or type(value) is str:
         try:
             return count(int(value))
@@ -38,14 +40,12 @@ def milliseconds(value: Any) -> int | None:
     if type(value) is str:
         try:
             moment = datetime.fromisoformat(value)
-        except ValueError:
-            return None
-        if moment.tzinfo is None:
-            moment = moment.replace(tzinfo=UTC)
-        try:
-            return max(round(moment.timestamp() * 1000), 0)
+            if moment.tzinfo is None:
+                moment = moment.replace(tzinfo=UTC)
+            found = round(moment.timestamp() * 1000)
         except (ValueError, OverflowError):
             return None
+        return found if found > 0 else 0
     if type(value) is int or type(value) is float:
         return _from_epoch(value)
     return None
@@ -90,4 +90,4 @@ def row_id(value: str) -> str:
 
 def next_seq(last: int, created_at: int | None) -> int:
     """The place of the next row in its session: after all before it, and by time between files."""
-    return max(last + 1, created_at or 0)
+    return created_at if created_at is not None and created_at > last else last + 1

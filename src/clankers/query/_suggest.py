@@ -57,7 +57,9 @@ def hint(connection: apsw.Connection, sql: str, message: str, offset: int | None
 
 def nearest(wrong: str, names: Iterable[str]) -> list[str]:
     """Up to three names that are alike, best first; `txt` is near `text_content`."""
-    scores = sorted(((_likeness(wrong.lower(), name.lower()), name) for name in names), reverse=True)
+    scores = sorted(
+        ((_likeness(wrong.lower(), name.lower()), name) for name in names), reverse=True
+    )
     best = scores[0][0] if scores else 0.0
     least = max(NEAR, best - _NEARLY_AS_GOOD)
     return [name for score, name in scores if score >= least][:3]

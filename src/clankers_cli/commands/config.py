@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import sys
-from typing import TYPE_CHECKING
 
 from clankers.config import SETTINGS
 from clankers.errors import ConfigError
 from clankers_cli import _context, _terminal
 
+TYPE_CHECKING = False  # typing itself is slow to import, and `config get` should not be
+
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
-    from collections.abc import Sequence
 
-    from clankers.config import Config, Value
+    from clankers.config import Config, Setting, Value
 
 
 def configure(parser: ArgumentParser) -> None:
@@ -61,11 +60,15 @@ def _configure_profiles(parser: ArgumentParser) -> None:
 
 
 def _list(args: Namespace, config: Config) -> None:
+    from clankers.formats import report_table, write_report_json  # `get` does without
+
     entries = config.entries()
+    names = ("key", "value", "source")
     if args.json:
-        print(json.dumps([entry._asdict() for entry in entries], indent=2))
+        write_report_json(sys.stdout, [dict(zip(names, row, strict=True)) for row in entries])
     else:
-        _print_columns([(entry.key, _text(entry.value), entry.source) for entry in entries])
+        rows = [(key, _text(value) or None, source) for key, value, source in entries]
+        print(report_table(names, rows))
     if unknown := config.unknown_keys():
         _note(f"{config.path} also has {', '.join(unknown)}, which this version does not know")
 
@@ -73,8 +76,10 @@ def _list(args: Namespace, config: Config) -> None:
 def _get(args: Namespace, config: Config) -> None:
     value = config.get(args.key)
     if args.json:
+        from clankers.formats import write_report_json  # the plain form does without
+
         found = {"key": args.key, "value": value, "source": config.source(args.key)}
-        print(json.dumps(found, indent=2))
+        write_report_json(sys.stdout, found)
     else:
         print(_text(value, between="\n"))
 
@@ -93,12 +98,14 @@ def _unset(args: Namespace, config: Config) -> None:
 
 
 def _list_profiles(args: Namespace, config: Config) -> None:
-    active = config.active_profile
+    from clankers.formats import report_table, write_report_json  # `get` does without
+
+    profiles = [(name, name == config.active_profile) for name in config.profile_names]
     if args.json:
-        profiles = [{"name": name, "active": name == active} for name in config.profile_names]
-        print(json.dumps(profiles, indent=2))
+        write_report_json(sys.stdout, [{"name": name, "active": on} for name, on in profiles])
     else:
-        _print_columns([("*" if name == active else " ", name) for name in config.profile_names])
+        rows = [(name, "yes" if on else "") for name, on in profiles]
+        print(report_table(("profile", "active"), rows))
 
 
 def _use_profile(args: Namespace, config: Config) -> None:
@@ -120,15 +127,13 @@ def _delete_profile(args: Namespace, config: Config) -> None:
 
 def _given_value(key: str, values: list[str]) -> Value:
     known = SETTINGS.get(key)
-    if known and known.secret and not values:
+    is_list = known is not None and known.kind == "globs"
+    if values and (is_list or len(values) == 1):
+        return values if is_list else values[0]
+    if known is not None and known.secret and not values:
         return _asked_for(key)
-    if known and known.kind == "globs" and values:
-        return values
-    if len(values) == 1:
-        return values[0]
-    raise ConfigError(
-        f"{key} takes one value, not {len(values)}", hint=f"'config unset {key}' removes it"
-    )
+    takes = "at least one value" if is_list else f"one value, not {len(values)}"
+    raise ConfigError(f"{key} takes {takes}", hint=f"'config unset {key}' removes it")
 
 
 def _asked_for(key: str) -> str:
@@ -148,22 +153,19 @@ def _text(value: Value, *, between: str = ", ") -> str:
     return between.join(value) if isinstance(value, list) else str(value)
 
 
-def _print_columns(rows: Sequence[tuple[str, ...]]) -> None:
-    from clankers.formats import visible  # only a list needs it
-
-    shown = [[visible(cell) for cell in row] for row in rows]
-    widths = [max(map(len, column)) for column in zip(*shown, strict=True)]
-    for row in shown:
-        print("  ".join(map(str.ljust, row, widths)).rstrip())
-
-
 def _reference() -> str:
     lines = ["settings:"]
     for key, setting in SETTINGS.items():
         if not setting.kept:
-            default = "" if setting.default is None else f" ({_text(setting.default)})"
-            lines.append(f"  {key:<20} {setting.about}{default}")
+            lines.append(f"  {key:<20} {_about(setting)}")
     return "\n".join(lines)
+
+
+def _about(setting: Setting) -> str:
+    choices = ": " + ", ".join(setting.choices) if setting.choices else ""
+    default = "" if setting.default is None else f" ({_text(setting.default)})"
+    variable = f" [{setting.variable}]" if setting.variable else ""
+    return setting.about + choices + default + variable
 
 
 def _note(message: str) -> None:

@@ -13,6 +13,15 @@ import msgspec
 EMPTY = msgspec.Raw(b"null")
 
 
+class Said(msgspec.Struct):
+    """What the model's API answered, or what was sent to it."""
+
+    id: Any = None
+    model: Any = None
+    content: Any = None
+    usage: msgspec.Raw = EMPTY
+
+
 class Line(msgspec.Struct):
     """One line of a transcript; `toolUseResult` repeats whole files, so it stays undecoded."""
 
@@ -32,7 +41,8 @@ class Line(msgspec.Struct):
     apiErrorStatus: Any = None
     requestId: Any = None
     costUSD: Any = None
-    message: Any = None
+    # Said, or whatever else stands there: a message of the wrong type must not cost the line.
+    message: Said | str | int | float | bool | list[Any] | None = None
     toolUseResult: msgspec.Raw = EMPTY
     attachment: Any = None
     data: msgspec.Raw = EMPTY
@@ -48,6 +58,19 @@ class Line(msgspec.Struct):
     continuedInSessionId: Any = None
     permissionMode: Any = None
     operation: Any = None
+
+
+class Stated(msgspec.Struct):
+    """The `usage` of an answer."""
+
+    input_tokens: Any = 0
+    output_tokens: Any = 0
+    cache_creation_input_tokens: Any = None
+    cache_read_input_tokens: Any = 0
+    cache_creation: Any = None
+    server_tool_use: Any = None
+    service_tier: Any = None
+    speed: Any = None
 
 
 class ToolUseResult(msgspec.Struct):
@@ -72,6 +95,7 @@ class SidechainMeta(msgspec.Struct):
 
 
 line_decoder = msgspec.json.Decoder(Line)
+stated_decoder = msgspec.json.Decoder(Stated)
 tool_result_decoder = msgspec.json.Decoder(ToolUseResult)
 progress_decoder = msgspec.json.Decoder(Progress)
 meta_decoder = msgspec.json.Decoder(SidechainMeta)

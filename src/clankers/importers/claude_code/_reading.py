@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import msgspec
 
@@ -19,6 +19,7 @@ from clankers.importers.claude_code._lines import (
     ERROR_SUBTYPES,
     NOISE_SUBTYPES,
     NOISE_TYPES,
+    Said,
     line_decoder,
     progress_decoder,
     tool_result_decoder,
@@ -34,7 +35,7 @@ from clankers.importers.claude_code._state import (
     state_decoder,
 )
 from clankers.importers.claude_code._tool_results import saved_output
-from clankers.importers.claude_code._usage import Responses, measured, response_of
+from clankers.importers.claude_code._usage import Responses, measured, response_of, stated_usage
 from clankers.models import Attachment, Compaction, Session, SessionError, ToolCall, Usage
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from clankers.importers._jsonl import Chunk
-    from clankers.importers.claude_code._lines import Line
+    from clankers.importers.claude_code._lines import Line, Stated
     from clankers.importers.claude_code._state import State
     from clankers.importers.claude_code._usage import Response
 
@@ -51,7 +52,7 @@ Outcome = Literal["imported", "noise", "unknown"]
 SYNTHETIC = "<synthetic>"
 LARGEST_ATTACHMENT = 5 * 1024 * 1024
 ERROR_CHARACTERS = 2_000
-OPEN_ANSWERS = 8
+OPEN_ANSWERS = 2
 
 
 def read_transcript(path: Path, resume: Resume) -> Iterator[Batch]:
@@ -82,6 +83,16 @@ def _read_tail(state: State, folder: Path, chunk: Chunk) -> Iterator[Batch]:
         yield batch
 
 
+class Measurement(NamedTuple):
+    """The line that says the most of what a response used."""
+
+    line: Line
+    said: Said
+    stated: Stated
+    output: int
+    spoken: Spoken
+
+
 class Reading:
     """Collects what the lines of one chunk say; `batch()` gives it away."""
 
@@ -95,7 +106,7 @@ class Reading:
         self._tools: dict[str, ToolCall] = {}
         self._attachments: dict[str, Attachment] = {}
         self._responses = Responses(state.responses)
-        self._usage: dict[Response, Usage] = {}
+        self._readings: dict[Response, Measurement] = {}
 
     def take(self, number: int, line: bytes) -> Outcome | None:
         """Takes one line; the counter it went to, or None when it is malformed."""
@@ -120,10 +131,7 @@ class Reading:
         batch.messages = [one.message(self._id) for one in self._spoken.values()]
         batch.tools = list(self._tools.values())
         batch.attachments = list(self._attachments.values())
-        for response, usage in self._usage.items():
-            usage.id = response.usage_id
-            usage.session_at = state.created_at
-            batch.usage.append(usage)
+        batch.usage = [self._usage_of(*pair) for pair in self._readings.items()]
         if any((batch.messages, batch.tools, batch.usage, batch.errors, batch.compactions)):
             batch.sessions.insert(0, state.session())
         state.answers = list(self._answers.values())[-OPEN_ANSWERS:]
@@ -134,7 +142,7 @@ class Reading:
     def _take_record(self, line: Line, number: int) -> Outcome:
         kind = line.type
         if kind == "assistant" or kind == "user":
-            if not isinstance(line.message, dict):
+            if not isinstance(line.message, Said):
                 return "unknown"
             self._state.identify(line)
             if kind == "assistant":
@@ -153,17 +161,17 @@ class Reading:
 
     # Answers
 
-    def _take_assistant(self, line: Line, message: dict[str, Any], number: int) -> Outcome:
+    def _take_assistant(self, line: Line, said: Said, number: int) -> Outcome:
         if line.isApiErrorMessage is True:
-            self._add_error(line, number, _flat(message.get("content")), _error_type(line))
+            self._add_error(line, number, _flat(said.content), _error_type(line))
             return "imported"
-        native_id = text(message.get("id")) or text(line.uuid) or f"L{number}"
+        native_id = text(said.id) or text(line.uuid) or f"L{number}"
         spoken = self._spoken_as(native_id, "assistant", line)
-        model = text(message.get("model"))
+        model = text(said.model)
         if model and model != SYNTHETIC:
             spoken.model = self._state.model = model
-            self._add_usage(line, message, native_id, spoken)
-        content = message.get("content")
+            self._add_usage(line, said, native_id, spoken)
+        content = said.content
         if isinstance(content, str):
             content = [{"type": "text", "text": content}]
         for index, block in enumerate(content if isinstance(content, list) else ()):
@@ -191,30 +199,32 @@ class Reading:
         self._spoken[native_id] = spoken
         return spoken
 
-    def _add_usage(
-        self, line: Line, message: dict[str, Any], native_id: str, spoken: Spoken
-    ) -> None:
-        usage = measured(line, message)
-        if usage is None:
+    def _add_usage(self, line: Line, said: Said, native_id: str, spoken: Spoken) -> None:
+        stated = stated_usage(said)
+        if stated is None:
             return
-        state = self._state
+        is_sidechain = line.isSidechain is True
+        found = response_of(native_id, text(line.requestId), stated, is_sidechain=is_sidechain)
+        response = self._responses.join(found)
+        output = count(stated.output_tokens)
+        known = self._readings.get(response)
+        if known is None or output > known.output:
+            self._readings[response] = Measurement(line, said, stated, output, spoken)
+            spoken.prompt_tokens = sum(response.prompt)
+            spoken.completion_tokens = max(output, spoken.completion_tokens or 0)
+
+    def _usage_of(self, response: Response, best: Measurement) -> Usage:
+        """The record of a response, from the line that says the most."""
+        state, spoken = self._state, best.spoken
+        usage = measured(best.line, best.said, best.stated)
+        usage.id = response.usage_id
         usage.session_id = self._id
+        usage.session_at = state.created_at
         usage.message_id = f"{self._id}:{spoken.native_id}"
-        usage.project_path = text(line.cwd) or state.project_path
-        usage.git_branch = text(line.gitBranch) or state.git_branch
+        usage.project_path = text(best.line.cwd) or state.project_path
+        usage.git_branch = text(best.line.gitBranch) or state.git_branch
         usage.occurred_at = spoken.created_at
-        usage.is_sidechain = line.isSidechain is True
-        response = self._responses.join(response_of(native_id, text(line.requestId), usage))
-        known = self._usage.get(response)
-        if known is None or usage.output_tokens > known.output_tokens:
-            self._usage[response] = usage
-            spoken.prompt_tokens = (
-                usage.input_tokens
-                + usage.cache_read_tokens
-                + usage.cache_write_5m_tokens
-                + usage.cache_write_1h_tokens
-            )
-            spoken.completion_tokens = max(usage.output_tokens, spoken.completion_tokens or 0)
+        return usage
 
     def _add_block(self, spoken: Spoken, block: dict[str, Any], index: int) -> None:
         kind = text(block.get("type")) or "unknown"
@@ -318,12 +328,14 @@ class Reading:
 
     # What people and the program say
 
-    def _take_user(self, line: Line, message: dict[str, Any], number: int) -> Outcome:
-        content = message.get("content")
+    def _take_user(self, line: Line, said: Said, number: int) -> Outcome:
+        content = said.content
         created_at = self._state.time_of(line)
         if isinstance(content, str):
             content = [{"type": "text", "text": content}]
-        blocks = [one for one in content if isinstance(one, dict)] if content else []
+        blocks = (
+            [one for one in content if isinstance(one, dict)] if isinstance(content, list) else []
+        )
         results = [one for one in blocks if one.get("type") == "tool_result"]
         for result in results:
             self._add_result(result, created_at, line)
@@ -367,8 +379,10 @@ class Reading:
         if attachment.get("type") != "queued_command":
             return "noise"
         prompt = attachment.get("prompt")
-        blocks = [{"type": "text", "text": prompt}] if isinstance(prompt, str) else prompt
-        blocks = [one for one in blocks if isinstance(one, dict)] if blocks else []
+        if isinstance(prompt, str):
+            prompt = [{"type": "text", "text": prompt}]
+        blocks = prompt if isinstance(prompt, list) else []
+        blocks = [one for one in blocks if isinstance(one, dict)]
         if not blocks:
             return "noise"
         self._state.identify(line)

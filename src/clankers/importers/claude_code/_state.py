@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from clankers.importers.claude_code._lines import Line
 
 AGENT = "claude-code"
-KNOWN_LEAVES = 16
 FOREIGN_SUMMARIES = 256
 LARGEST_META = 64 * 1024
 
@@ -58,32 +57,30 @@ class State(msgspec.Struct):
     responses: list[Response] = msgspec.field(default_factory=list)
     queued: dict[str, str] = msgspec.field(default_factory=dict)
     summaries: dict[str, str] = msgspec.field(default_factory=dict)
-    leaves: list[str] = msgspec.field(default_factory=list)
+    leaf: Any = None
+    is_identified: bool = False
 
     def identify(self, line: Line) -> None:
-        if self.project_path is None:
-            self.project_path = text(line.cwd)
-        if self.git_branch is None:
-            self.git_branch = text(line.gitBranch)
-        if self.agent_version is None:
-            self.agent_version = text(line.version)
-        if mode := text(line.permissionMode):
+        if not self.is_identified:
+            self._take_identity(line)
+        if line.permissionMode is not None and (mode := text(line.permissionMode)):
             self.permission_mode = mode
-        if named := text(line.sessionId):
-            self._relate(row_id(named))
-        if leaf := text(line.uuid):
-            self._reach(leaf)
+        if self.relationship is None and line.sessionId != self.session_id:
+            self._relate(line)
+        self.leaf = line.uuid
+        if self.summaries and (summary := self.summaries.pop(str(line.uuid), None)):
+            self.suggest_title(summary, SUMMARISED)
 
-    def _relate(self, named: str) -> None:
+    def _take_identity(self, line: Line) -> None:
+        self.project_path = self.project_path or text(line.cwd)
+        self.git_branch = self.git_branch or text(line.gitBranch)
+        self.agent_version = self.agent_version or text(line.version)
+        self.is_identified = bool(self.project_path and self.git_branch and self.agent_version)
+
+    def _relate(self, line: Line) -> None:
         """A transcript named as one session whose lines name another is a copy of that one."""
-        if self.relationship is None and named != self.session_id and is_uuid(self.session_id):
-            self.parent_id, self.relationship = named, "fork"
-
-    def _reach(self, leaf: str) -> None:
-        self.leaves.append(leaf)
-        del self.leaves[:-KNOWN_LEAVES]
-        if self.summaries and leaf in self.summaries:
-            self.suggest_title(self.summaries.pop(leaf), SUMMARISED)
+        if is_uuid(self.session_id) and (named := text(line.sessionId)):
+            self.parent_id, self.relationship = row_id(named), "fork"
 
     def time_of(self, line: Line) -> int | None:
         """When the line was written; the time of the line before where it does not say."""
@@ -101,7 +98,7 @@ class State(msgspec.Struct):
 
     def summarise(self, summary: str, leaf: str | None) -> None:
         """Takes a summary: its own when it names a line of this file, else a guess for now."""
-        if leaf is None or leaf in self.leaves:
+        if leaf is None or leaf == self.leaf:
             self.suggest_title(summary, SUMMARISED)
             return
         if len(self.summaries) < FOREIGN_SUMMARIES:

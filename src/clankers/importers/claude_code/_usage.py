@@ -6,18 +6,20 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from clankers.importers._values import count, json_text, text
+from clankers.importers._jsonl import decode_line
+from clankers.importers._values import count, text
+from clankers.importers.claude_code._lines import stated_decoder
 from clankers.models import Usage
 
 if TYPE_CHECKING:
-    from clankers.importers.claude_code._lines import Line
+    from clankers.importers.claude_code._lines import Line, Said, Stated
 
 NO_REQUEST = "-"
 _MICRODOLLARS = 1_000_000
-_KEPT_RESPONSES = 64
+_KEPT_RESPONSES = 8
 
 
-class Response(msgspec.Struct, eq=False):
+class Response(msgspec.Struct, eq=False, array_like=True):
     """One response as known so far: its id parts and the numbers that do not grow.
 
     `stored` says that an earlier reading has given its id away already.
@@ -78,50 +80,57 @@ def _named(first: str, second: str) -> str:
     return second if first == NO_REQUEST else first
 
 
-def response_of(message_id: str, request_id: str | None, usage: Usage) -> Response:
-    written = usage.cache_write_5m_tokens + usage.cache_write_1h_tokens
-    prompt = (usage.input_tokens, usage.cache_read_tokens, written)
-    return Response(message_id, request_id or NO_REQUEST, prompt, usage.is_sidechain)
+def stated_usage(said: Said) -> Stated | None:
+    """What an answer says it used; None when it says nothing."""
+    return decode_line(stated_decoder, bytes(said.usage))
 
 
-def measured(line: Line, message: dict[str, Any]) -> Usage | None:
-    """The usage a line states, its ids still empty; None when it states none."""
-    stated = message.get("usage")
-    if not isinstance(stated, dict):
-        return None
+def response_of(
+    message_id: str, request_id: str | None, stated: Stated, *, is_sidechain: bool
+) -> Response:
+    prompt = (
+        count(stated.input_tokens),
+        count(stated.cache_read_input_tokens),
+        sum(_cache_writes(stated)),
+    )
+    return Response(message_id, request_id or NO_REQUEST, prompt, is_sidechain)
+
+
+def measured(line: Line, said: Said, stated: Stated) -> Usage:
+    """The usage a line states; what it belongs to is left to the caller."""
     write_5m, write_1h = _cache_writes(stated)
-    searches = stated.get("server_tool_use")
+    searches = stated.server_tool_use
     return Usage(
         "",
         "",
         source="claude-code",
         provider="anthropic",
-        model=text(message.get("model")),
-        input_tokens=count(stated.get("input_tokens")),
-        cache_read_tokens=count(stated.get("cache_read_input_tokens")),
+        model=text(said.model),
+        input_tokens=count(stated.input_tokens),
+        cache_read_tokens=count(stated.cache_read_input_tokens),
         cache_write_5m_tokens=write_5m,
         cache_write_1h_tokens=write_1h,
-        output_tokens=count(stated.get("output_tokens")),
+        output_tokens=count(stated.output_tokens),
         web_searches=count(searches.get("web_search_requests"))
         if isinstance(searches, dict)
         else 0,
-        service_tier=text(stated.get("service_tier")),
-        speed=text(stated.get("speed")),
+        service_tier=text(stated.service_tier),
+        speed=text(stated.speed),
+        is_sidechain=line.isSidechain is True,
         cost_reported=_microdollars(line.costUSD),
-        raw=json_text(stated),
+        raw=bytes(said.usage).decode("utf-8", "replace"),
     )
 
 
-def _cache_writes(stated: dict[str, Any]) -> tuple[int, int]:
+def _cache_writes(stated: Stated) -> tuple[int, int]:
     """Five-minute and one-hour cache writes; the stated total decides where they disagree."""
-    parts = stated.get("cache_creation")
+    parts = stated.cache_creation
     if not isinstance(parts, dict):
-        return count(stated.get("cache_creation_input_tokens")), 0
-    write_5m = count(parts.get("ephemeral_5m_input_tokens"))
+        return count(stated.cache_creation_input_tokens), 0
     write_1h = count(parts.get("ephemeral_1h_input_tokens"))
-    if "cache_creation_input_tokens" not in stated:
-        return write_5m, write_1h
-    total = count(stated["cache_creation_input_tokens"])
+    if stated.cache_creation_input_tokens is None:
+        return count(parts.get("ephemeral_5m_input_tokens")), write_1h
+    total = count(stated.cache_creation_input_tokens)
     write_1h = min(write_1h, total)
     return total - write_1h, write_1h
 

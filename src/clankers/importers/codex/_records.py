@@ -1,0 +1,157 @@
+"""The records of one batch while its lines are read."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from clankers.importers._batch import Batch, Resume
+from clankers.importers._values import row_id
+from clankers.importers.codex._attachments import Attachments
+from clankers.importers.codex._blocks import (
+    TEXT,
+    THINKING,
+    Answer,
+    Block,
+    joined,
+    layout,
+)
+from clankers.importers.codex._state import AGENT, State
+from clankers.models import Message, SessionError, ToolCall
+
+if TYPE_CHECKING:
+    from clankers.importers.codex._state import Layer
+    from clankers.importers.codex._usage import Tokens
+
+_LARGEST_ANSWER = 256 * 1024
+
+
+class Records:
+    """Collects rows, and keeps the one answer that is still being logged."""
+
+    def __init__(self, state: State) -> None:
+        self.state = state
+        self.batch = Batch(Resume())
+        self.attachments = Attachments()
+        self._tools: dict[str, ToolCall] = {}
+
+    def finish(self, resume: Resume) -> Batch:
+        """The batch with all that was collected; the open answer goes along as it is so far."""
+        if self.state.answer is not None:
+            self.batch.messages.append(self._answered(self.state.answer))
+        self.batch.tools = list(self._tools.values())
+        self.batch.attachments = self.attachments.all()
+        self.batch.resume = resume
+        return self.batch
+
+    # Messages
+
+    def say(self, native_id: str, role: str, blocks: list[Block], *, is_new: bool = True) -> None:
+        """A message that is whole in one record; not new when another record has begun it."""
+        state = self.state
+        if is_new:
+            self.close_answer()
+        self.batch.messages.append(
+            Message(
+                state.row(native_id),
+                state.id,
+                state.now,
+                seq=state.next_seq() if is_new else None,
+                role=role,
+                source=AGENT,
+                native_id=native_id,
+                is_sidechain=self.is_sidechain,
+                text_content=joined(blocks, TEXT),
+                content=layout(blocks),
+            )
+        )
+
+    @property
+    def is_sidechain(self) -> bool:
+        return self.state.relationship == "subagent"
+
+    def answer(self, native_id: str) -> Answer:
+        """The answer that is being logged, begun under `native_id` when there is none."""
+        state = self.state
+        if state.answer is not None and state.answer.characters > _LARGEST_ANSWER:
+            self.close_answer()
+        if state.answer is None:
+            state.answer = Answer(native_id, state.now, None, state.next_seq())
+        state.answer.model = state.model or state.answer.model
+        state.answer.completed_at = state.now
+        return state.answer
+
+    def close_answer(self) -> None:
+        if self.state.answer is not None:
+            self.batch.messages.append(self._answered(self.state.answer))
+            self.state.answer = None
+
+    def weigh_answer(self, used: Tokens) -> str | None:
+        """Gives a response's tokens to the open answer; its id, or None when none is open."""
+        answer = self.state.answer
+        if answer is None:
+            return None
+        if answer.prompt_tokens is None:
+            answer.prompt_tokens, answer.completion_tokens = used.prompt, used.output
+        return self.state.row(answer.native_id)
+
+    def _answered(self, answer: Answer) -> Message:
+        state = self.state
+        return Message(
+            state.row(answer.native_id),
+            state.id,
+            answer.created_at,
+            answer.completed_at,
+            answer.seq,
+            "assistant",
+            answer.model,
+            AGENT,
+            answer.prompt_tokens,
+            answer.completion_tokens,
+            native_id=answer.native_id,
+            is_sidechain=self.is_sidechain,
+            text_content=joined(answer.blocks, TEXT),
+            thinking=joined(answer.blocks, THINKING),
+            content=layout(answer.blocks),
+        )
+
+    # Tools and errors
+
+    def tool(self, call_id: str) -> ToolCall:
+        """The call under that id as this batch knows it; the store joins it with others."""
+        state, key = self.state, row_id(call_id)
+        when = state.now or 0
+        tool = self._tools.get(key)
+        if tool is None:
+            tool = ToolCall(f"{state.id}:{key}", state.id, when, native_id=call_id)
+            self._tools[key] = tool
+        tool.created_at = min(tool.created_at, when)
+        return tool
+
+    def call(self, call_id: str, native_id: str | None, layer: Layer, **fields: Any) -> ToolCall:
+        """A tool call at its place: in the answer `native_id`, or where one is open if None.
+
+        A call that was heard of before keeps its place.
+        """
+        state, tool = self.state, self.tool(call_id)
+        if call_id not in state.calls:
+            answer = self.answer(native_id) if native_id else state.answer
+            if answer is not None:
+                answer.blocks.append(Block("tool", reference={"tool": tool.id}))
+                tool.message_id = state.row(answer.native_id)
+            tool.seq = state.next_seq()
+        state.know_call(call_id, layer)
+        update(tool, **fields)
+        return tool
+
+    def error(self, number: int, kind: str, message: str | None) -> None:
+        state = self.state
+        self.batch.errors.append(
+            SessionError(state.row(state.place(number)), state.id, state.now or 0, kind, message)
+        )
+
+
+def update(tool: ToolCall, **fields: Any) -> None:
+    """Sets what is known; what is not leaves the call as it was, as the store's rule has it."""
+    for name, value in fields.items():
+        if value is not None and value != "":
+            setattr(tool, name, value)
