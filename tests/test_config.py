@@ -299,6 +299,7 @@ class TestSet:
             ("auth", "Token", "auth must be one of none, token, workos"),
             ("exclude", ["/a", ""], "exclude must be a list of path globs"),
             ("db", "", "db must be a path"),
+            ("db", "~nobody_of_that_name/x.db", "db must be a path"),
             ("endpoint", "a.example", "endpoint must be an http:// or https:// address"),
             ("endpoint", "javascript:alert(1)", "endpoint must be an http"),
             ("endpoint", "https://", "endpoint must be an http"),

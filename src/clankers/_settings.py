@@ -213,10 +213,20 @@ def _broken_rule(wanted: Setting, value: object) -> str:
         case "url":
             rule, fits = _SERVER_RULE, isinstance(value, str) and _is_server(value)
         case "path":
-            rule, fits = "a path", fits and "\0" not in str(value)
+            rule, fits = "a path", fits and _is_path(str(value))
         case "text" | "zone":
             fits = fits and str(value).isprintable()
     return "" if fits else rule
+
+
+def _is_path(text: str) -> bool:
+    from pathlib import Path
+
+    try:
+        Path(text).expanduser()
+    except RuntimeError:  # the home of a user who is not there
+        return False
+    return "\0" not in text
 
 
 _SERVER_RULE = "an http:// or https:// address without user, password, query or fragment"

@@ -7,12 +7,20 @@ a terminal: nothing in the rows can move its cursor, set its clipboard or turn i
 from __future__ import annotations
 
 from itertools import chain, islice
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TextIO
 
 from clankers._visible import display_width, escape_json, shorten, visible
 
+TYPE_CHECKING = False  # typing itself is slow to import
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from typing import Any, Protocol, TextIO
+
+    class Writer(Protocol):
+        def __call__(
+            self, file: TextIO, columns: Sequence[str], rows: Iterable[Sequence[Value]], /
+        ) -> None: ...
+
 
 __all__ = [
     "FORMATS",
@@ -38,12 +46,6 @@ _BATCH = 64
 _GAP = "  "
 # Importing the faster encoder takes as long as it saves on this many rows.
 _ROWS_WORTH_MSGSPEC = 10_000
-
-
-class Writer(Protocol):
-    def __call__(
-        self, file: TextIO, columns: Sequence[str], rows: Iterable[Sequence[Value]], /
-    ) -> None: ...
 
 
 def unique_names(columns: Sequence[str]) -> list[str]:
@@ -150,12 +152,15 @@ def _is_numeric(values: Sequence[Value]) -> bool:
     return bool(known) and all(isinstance(value, int | float) for value in known)
 
 
-class _Column(NamedTuple):
+class _Column:
     """How one column of a table is laid out; `right` is for columns of numbers."""
 
-    width: int
-    limit: int
-    right: bool
+    __slots__ = ("limit", "right", "width")
+
+    def __init__(self, width: int, limit: int, *, right: bool) -> None:
+        self.width = width
+        self.limit = limit
+        self.right = right
 
 
 # The text of a cell, safe to print, and whether it is a number.
@@ -190,7 +195,9 @@ def _plan(
     ]
     limit = widest if width is None else _limit(widths, numeric, width)
     return [
-        _Column(wide, widest, right) if right or wide <= limit else _Column(limit, limit, right)
+        _Column(wide, widest, right=right)
+        if right or wide <= limit
+        else _Column(limit, limit, right=False)
         for wide, right in zip(widths, numeric, strict=True)
     ]
 
@@ -213,10 +220,10 @@ def _limit(widths: list[int], numeric: list[bool], width: int) -> int:
 
 def _line(cells: list[_Cell], plan: list[_Column]) -> str:
     padded = []
-    for (text, is_number), (width, limit, right) in zip(cells, plan, strict=True):
-        shown = text if is_number else shorten(text, limit)
-        blank = " " * (width - display_width(shown))
-        padded.append(blank + shown if right or is_number else shown + blank)
+    for (text, is_number), column in zip(cells, plan, strict=True):
+        shown = text if is_number else shorten(text, column.limit)
+        blank = " " * (column.width - display_width(shown))
+        padded.append(blank + shown if is_number or column.right else shown + blank)
     return _GAP.join(padded).rstrip(" ") + "\n"
 
 

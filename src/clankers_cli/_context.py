@@ -22,7 +22,7 @@ def config(args: Namespace, *, may_be_new: bool = False) -> Config:
 
     A file that was named must exist, unless the command is there to write it.
     """
-    path = None if args.config is None else Path(args.config).expanduser()
+    path = None if args.config is None else _path(args.config)
     if path is not None and not may_be_new and not path.exists():
         raise ConfigError(
             f"there is no config file at {path}",
@@ -34,10 +34,17 @@ def config(args: Namespace, *, may_be_new: bool = False) -> Config:
 def database_path(args: Namespace) -> Path:
     """`--db`, else `CLANKERS_DB_PATH`, else the profile's `db`, else the data directory's."""
     if args.db is not None:
-        return Path(args.db).expanduser()
+        return _path(args.db)
     return config(args).database_path()
 
 
 def zone(args: Namespace) -> tzinfo:
     """The zone that dates are read and written in."""
     return config(args).zone()
+
+
+def _path(text: str) -> Path:
+    try:
+        return Path(text).expanduser()
+    except RuntimeError as problem:
+        raise ConfigError(f"{text} is in the home of a user who is not there") from problem

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
@@ -65,9 +66,9 @@ class TestValues:
         assert entries["endpoint"] == {"key": "endpoint", "value": None, "source": "default"}
         table = cli("config", "list").out
         assert table.splitlines()[2:5] == [
-            "endpoint             -       default",
-            "sync_enabled         false   default",
-            "sync_interval        90      env",
+            "endpoint             -        default",
+            "sync_enabled         false    default",
+            "sync_interval        90       env",
         ]
         assert "s3cret" not in table + found.out
 
@@ -99,8 +100,10 @@ class TestValues:
         [
             (
                 ["set", "sync_intervall", "5"],
-                "clankers-cli: there is no setting 'sync_intervall'\n"
-                "hint: did you mean 'sync_interval'?\n",
+                (
+                    "clankers-cli: there is no setting 'sync_intervall'\n"
+                    "hint: did you mean 'sync_interval'?\n"
+                ),
             ),
             (
                 ["set", "sync_interval", "-5"],
@@ -108,18 +111,24 @@ class TestValues:
             ),
             (
                 ["set", "sync_interval", "5", "6"],
-                "clankers-cli: sync_interval takes one value, not 2\n"
-                "hint: 'config unset sync_interval' removes it\n",
+                (
+                    "clankers-cli: sync_interval takes one value, not 2\n"
+                    "hint: 'config unset sync_interval' removes it\n"
+                ),
             ),
             (
                 ["set", "exclude"],
-                "clankers-cli: exclude takes at least one value\n"
-                "hint: 'config unset exclude' removes it\n",
+                (
+                    "clankers-cli: exclude takes at least one value\n"
+                    "hint: 'config unset exclude' removes it\n"
+                ),
             ),
             (
                 ["get", "qqq"],
-                "clankers-cli: there is no setting 'qqq'\n"
-                "hint: 'clankers-cli config list' shows all settings\n",
+                (
+                    "clankers-cli: there is no setting 'qqq'\n"
+                    "hint: 'clankers-cli config list' shows all settings\n"
+                ),
             ),
         ],
     )
@@ -137,21 +146,25 @@ class TestValues:
 
     def test_a_token_from_the_keyboard(self, home: Path) -> None:
         """On a terminal it is asked for and not echoed."""
-        pty = pytest.importorskip("pty")
-        child, terminal = pty.fork()
-        if child == 0:  # pragma: no cover  # the other process
-            os.execv(sys.executable, [*MODULE, "config", "set", "token"])
+        pytest.importorskip("termios")
+        keyboard, terminal = os.openpty()
+        child = subprocess.Popen(
+            [*MODULE, "config", "set", "token"],
+            stdin=terminal,
+            stdout=terminal,
+            stderr=terminal,
+            start_new_session=True,
+        )
+        os.close(terminal)
         shown = b""
         while b"token: " not in shown:
-            shown += os.read(terminal, 1000)
-        os.write(terminal, b"s3cret\n")
-        try:
-            while more := os.read(terminal, 1000):
+            shown += os.read(keyboard, 1000)
+        os.write(keyboard, b"s3cret\n")
+        with suppress(OSError):  # how Linux says that the other end is closed
+            while more := os.read(keyboard, 1000):
                 shown += more
-        except OSError:  # how Linux says that the other end is closed
-            pass
-        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-        os.close(terminal)
+        os.close(keyboard)
+        assert child.wait() == 0
         assert b"s3cret" not in shown
         found = subprocess.run(
             [*MODULE, "config", "get", "token"], capture_output=True, text=True, check=True
@@ -185,9 +198,11 @@ class TestProfiles:
         assert cli("config", "profiles", "delete", "work") == (
             1,
             "",
-            "clankers-cli: there is no profile 'work' in"
-            f" {os.environ['HOME']}/.local/share/clankers/clankers.json\n"
-            "hint: 'clankers-cli config profiles create work' makes one\n",
+            (
+                "clankers-cli: there is no profile 'work' in"
+                f" {os.environ['HOME']}/.local/share/clankers/clankers.json\n"
+                "hint: 'clankers-cli config profiles create work' makes one\n"
+            ),
         )
 
     def test_a_profile_of_the_run_wins(self, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -217,7 +232,9 @@ class TestConfigFile:
             assert cli("--config", file, "config", *argv) == (
                 1,
                 "",
-                f"clankers-cli: {file}, line 1, column 14: not JSON: Expecting value\n"
-                "hint: mend the file or move it away; it was left as it is\n",
+                (
+                    f"clankers-cli: {file}, line 1, column 14: not JSON: Expecting value\n"
+                    "hint: mend the file or move it away; it was left as it is\n"
+                ),
             )
         assert file.read_text() == '{"profiles": }'

@@ -20,9 +20,12 @@ if TYPE_CHECKING:
 
     from clankers.store import Store
 
-__all__ = ["Failure", "ImportReport", "Progress", "SourceReport", "import_sessions"]
+__all__ = ["SAMPLE_SESSIONS", "Failure", "ImportReport", "Progress", "SourceReport", "import_sessions"]
 
 _NANOSECONDS = 1_000_000
+
+# A few hand-written sessions that come along, for a machine without any agent.
+SAMPLE_SESSIONS = Path(__file__).parent.parent / "sample"
 
 
 def import_sessions(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import apsw
 
 from clankers import errors
@@ -14,6 +12,8 @@ from clankers.query._guard import (
     refused_function,
 )
 from clankers.store._connection import translate
+
+TYPE_CHECKING = False  # typing itself is slow to import
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -107,5 +107,5 @@ def _of_length(sql: str) -> errors.QueryError:
 
 
 def _sentence(problem: Exception) -> str:
-    text = str(problem)
-    return text[:1].lower() + text[1:].replace("  Current offset is 0", "").rstrip("!.")
+    text = str(problem).partition(".  Current offset")[0].replace(".  The", "; the")
+    return text[:1].lower() + text[1:].rstrip("!.")

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from time import monotonic
-from typing import TYPE_CHECKING
 
 import apsw
 
 from clankers import errors
+
+TYPE_CHECKING = False  # typing itself is slow to import
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -219,11 +220,11 @@ def _transaction(action: int, first: str, _second: str | None) -> _Description:
 def _pragma(_action: int, first: str, second: str | None) -> _Description:
     name = first.lower()
     operation = f"PRAGMA {name}"
-    if second is not None and name in READABLE_PRAGMAS:
-        message = f"this would set PRAGMA {name}; query only reads"
-        return operation, message, f"'PRAGMA {name}' without a value shows it"
-    readable = ", ".join(sorted(READABLE_PRAGMAS | NAMING_PRAGMAS))
-    return operation, f"PRAGMA {name} is not one that query may read", f"these are: {readable}"
+    if second is None:
+        message = f"PRAGMA {name} is not one that only tells something"
+        return operation, message, "those that do may be read, such as PRAGMA table_info(sessions)"
+    shows = f"'PRAGMA {name}' without a value shows it" if name in READABLE_PRAGMAS else ""
+    return operation, f"this would set PRAGMA {name}; query only reads", shows
 
 
 def _function(_action: int, _first: str, second: str | None) -> _Description:

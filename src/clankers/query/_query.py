@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from clankers import errors
 from clankers.query._guard import Guard
 from clankers.query._result import Result
 from clankers.query._run import Run
 from clankers.store._connection import open_reader, translated
+
+TYPE_CHECKING = False  # typing itself is slow to import
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

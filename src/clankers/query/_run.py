@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import islice
 from time import monotonic
-from typing import TYPE_CHECKING
 
 import apsw
 
@@ -13,8 +12,10 @@ from clankers import errors
 from clankers.query._damaged import readable_rows
 from clankers.query._errors import parameter_error, statement_error
 
+TYPE_CHECKING = False  # typing itself is slow to import
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from clankers.formats import Value
@@ -181,12 +182,13 @@ class Run:
 def _bindings(params: Sequence[Value] | Mapping[str, Value]) -> Bindings:
     if isinstance(params, Mapping):
         return dict(params)
-    if isinstance(params, str | bytes):
-        raise errors.QueryError(
-            f"params is one value, {params!r}, not a list of values",
-            hint="write [value], also for a single one",
-        )
-    return tuple(params)
+    # A single string is a sequence too, of its characters.
+    if not isinstance(params, str | bytes) and isinstance(params, Sequence):
+        return tuple(params)
+    raise errors.QueryError(
+        f"params is {params!r}, not a list of values",
+        hint="write [value], also for a single one",
+    )
 
 
 def _has_statement(connection: apsw.Connection, sql: str) -> bool:

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import re
 from difflib import SequenceMatcher
-from typing import TYPE_CHECKING
 
 import apsw
 
 from clankers.formats import display_width, visible
+
+TYPE_CHECKING = False  # typing itself is slow to import
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -22,7 +23,9 @@ if TYPE_CHECKING:
 # Two names are near when this much of them is alike; 1 is the same name.
 NEAR = 0.7
 # Names further than this from the best one are noise beside it.
-_NEARLY_AS_GOOD = 0.15
+_NEARLY_AS_GOOD = 0.1
+# What a likeness to one part of a name is worth beside one to the whole.
+_PART = 0.85
 _MOST_NAMES = 30
 _EXCERPT = 60
 _SCHEMA = """
@@ -32,6 +35,16 @@ WHERE t.schema = 'main' AND t.type IN ('table', 'view', 'virtual')
 ORDER BY t.name, c.cid
 """
 _FUNCTIONS = "SELECT DISTINCT name FROM pragma_function_list"
+# Table-valued functions are not in the schema.
+_MORE_TABLES = ("json_each", "json_tree")
+# fmt: off
+_KEYWORDS = (
+    "SELECT", "FROM", "WHERE", "GROUP", "ORDER", "BY", "HAVING", "LIMIT", "OFFSET", "DISTINCT",
+    "JOIN", "LEFT", "INNER", "CROSS", "USING", "UNION", "EXCEPT", "INTERSECT", "VALUES", "WITH",
+    "RECURSIVE", "EXPLAIN", "PRAGMA", "BETWEEN", "LIKE", "CASE", "WHEN", "CAST", "EXISTS",
+    "COLLATE", "PARTITION", "WINDOW",
+)
+# fmt: on
 _WORD = re.compile(r"\w+")
 
 Schema = dict[str, list[str]]
@@ -52,7 +65,9 @@ def hint(connection: apsw.Connection, sql: str, message: str, offset: int | None
         if found := pattern.match(message):
             advice = advise(connection, sql, found.group(1), offset)
             break
-    return "\n".join(filter(None, [advice, "" if offset is None else _place(sql, offset)]))
+    if offset is None or not advice:
+        return advice or ("" if offset is None else _place(sql, offset))
+    return f"{advice}{'' if advice.endswith('?') else ';'} {_place(sql, offset)}"
 
 
 def nearest(wrong: str, names: Iterable[str]) -> list[str]:
@@ -68,33 +83,37 @@ def nearest(wrong: str, names: Iterable[str]) -> list[str]:
 def _likeness(wrong: str, name: str) -> float:
     whole = SequenceMatcher(None, wrong, name).ratio()
     parts = [SequenceMatcher(None, wrong, part).ratio() for part in name.split("_")]
-    return max(whole, 0.95 * max(parts))
+    return max(whole, _PART * max(parts))
 
 
 def _for_table(connection: apsw.Connection, _sql: str, wrong: str, _offset: int | None) -> str:
     tables = list(_read_schema(connection))
     name = wrong.rpartition(".")[2]
-    return _did_you_mean(nearest(name, tables)) or _listing("the tables are", tables)
+    return _did_you_mean(nearest(name, [*tables, *_MORE_TABLES])) or _listing(
+        "the tables are", tables
+    )
 
 
 def _for_column(connection: apsw.Connection, sql: str, wrong: str, _offset: int | None) -> str:
     schema = _read_schema(connection)
-    qualifier, _, name = wrong.strip('"').rpartition(".")
-    named = _named_tables(schema, sql, qualifier)
-    columns = dict.fromkeys(column for table in named for column in schema[table])
+    qualifier, _, name = wrong.rpartition(".")
+    meant = (nearest(qualifier, schema) or [qualifier])[0]
+    named = _named_tables(schema, sql, meant)
+    columns = list(dict.fromkeys(column for table in named for column in schema[table]))
     if close := nearest(name, columns):
-        return _did_you_mean(close)
+        return _did_you_mean([f"{meant}.{column}".lstrip(".") for column in close])
     if homes := [table for table, held in schema.items() if name.lower() in map(str.lower, held)]:
         return f"{name} is a column of {' and of '.join(homes[:3])}"
-    if qualifier and (close := nearest(qualifier, schema)):
-        return _did_you_mean([f"{table}.{name}" for table in close])
     if len(named) == 1:
-        return _listing(f"the columns of {named[0]} are", list(columns))
+        return _listing(f"the columns of {named[0]} are", columns)
     return _did_you_mean(nearest(name, {column for held in schema.values() for column in held}))
 
 
-def _for_quoted_text(_connection: object, _sql: str, wrong: str, _offset: object) -> str:
-    return f"text stands in single quotes: '{wrong}'; double quotes are for names"
+def _for_quoted(connection: apsw.Connection, sql: str, wrong: str, offset: int | None) -> str:
+    columns = [column for held in _read_schema(connection).values() for column in held]
+    close = _for_column(connection, sql, wrong, offset) if nearest(wrong, columns) else ""
+    quotes = f"text stands in single quotes: '{wrong}'; double quotes are for names"
+    return " ".join(filter(None, [close, quotes]))
 
 
 def _for_function(connection: apsw.Connection, _sql: str, wrong: str, _offset: int | None) -> str:
@@ -105,7 +124,7 @@ def _for_syntax(_connection: object, sql: str, wrong: str, offset: int | None) -
     """The word SQLite stumbled over, or the one before it that it took for a name."""
     before = _WORD.findall(sql[: offset or 0])[-1:]
     for word in (wrong, *before):
-        close = [] if word.upper() in apsw.keywords else nearest(word, apsw.keywords)
+        close = [] if word.upper() in apsw.keywords else nearest(word, _KEYWORDS)
         if close:
             return f"did you mean {close[0]} instead of {word}?"
     return ""
@@ -122,7 +141,7 @@ def _for_token(_connection: object, _sql: str, wrong: str, _offset: object) -> s
 
 _ADVICE: tuple[tuple[re.Pattern[str], Advise], ...] = (
     (re.compile(r"no such table(?:-valued function)?: (.*)"), _for_table),
-    (re.compile(r'no such column: "(.*)" - should this be a string'), _for_quoted_text),
+    (re.compile(r'no such column: "(.*)" - should this be a string'), _for_quoted),
     (re.compile(r"no such column: (.*)"), _for_column),
     (re.compile(r"no such function: (.*)"), _for_function),
     (re.compile(r'near "(.*)": syntax error', re.DOTALL), _for_syntax),
@@ -174,4 +193,4 @@ def _place(sql: str, offset: int) -> str:
     line = f"line {number}, " if "\n" in sql.strip() else ""
     left = visible(before[-_EXCERPT:])
     excerpt = left + visible(after[:_EXCERPT])
-    return f"{line}column {len(before) + 1}:\n  {excerpt}\n  {' ' * display_width(left)}^"
+    return f"at {line}column {len(before) + 1}:\n  {excerpt}\n  {' ' * display_width(left)}^"

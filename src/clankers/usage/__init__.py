@@ -1,0 +1,72 @@
+"""What was used and what it cost: prices, totals, and five-hour blocks.
+
+All numbers are sums over the table `usage`, one row per model response. Names load when
+they are touched.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from clankers.usage._blocks import UsageBlock, usage_blocks
+    from clankers.usage._pricing import Pricer, PriceReport, price_usage
+    from clankers.usage._totals import (
+        Dimension,
+        UsageTotal,
+        grand_total,
+        total_usage,
+    )
+    from clankers.usage._unpriced import UnpricedModel, unpriced_models
+    from clankers.usage._update import PriceUpdate, update_prices
+    from clankers.usage._user_prices import UserPrice, list_prices, set_price, unset_price
+
+__all__ = [
+    "Dimension",
+    "PriceReport",
+    "PriceUpdate",
+    "Pricer",
+    "UnpricedModel",
+    "UsageBlock",
+    "UsageTotal",
+    "UserPrice",
+    "grand_total",
+    "list_prices",
+    "price_usage",
+    "set_price",
+    "total_usage",
+    "unpriced_models",
+    "unset_price",
+    "update_prices",
+    "usage_blocks",
+]
+
+if not TYPE_CHECKING:
+    _HOMES = {
+        "Dimension": "_totals",
+        "PriceReport": "_pricing",
+        "PriceUpdate": "_update",
+        "Pricer": "_pricing",
+        "UnpricedModel": "_unpriced",
+        "UsageBlock": "_blocks",
+        "UsageTotal": "_totals",
+        "UserPrice": "_user_prices",
+        "grand_total": "_totals",
+        "list_prices": "_user_prices",
+        "price_usage": "_pricing",
+        "set_price": "_user_prices",
+        "total_usage": "_totals",
+        "unpriced_models": "_unpriced",
+        "unset_price": "_user_prices",
+        "update_prices": "_update",
+        "usage_blocks": "_blocks",
+    }
+
+    def __getattr__(name: str) -> object:
+        if name not in _HOMES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from importlib import import_module
+
+        found = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+        globals()[name] = found
+        return found

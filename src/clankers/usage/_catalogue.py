@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, date, datetime, time, timedelta
-from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from genai_prices import Usage
 from genai_prices.data_snapshot import DataSnapshot
@@ -20,6 +19,7 @@ from clankers.usage._rates import FOREVER, Band, Period, Rates
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from decimal import Decimal
     from pathlib import Path
 
     from genai_prices.types import ModelInfo, ModelPrice, Provider
@@ -91,9 +91,7 @@ def _providers(fetched: Path | None) -> list[Provider]:
 def _context(tier: str, speed: str) -> dict[str, str]:
     if tier == "batch":  # Anthropic's word, which the list keeps under another key
         return {"processing": "batch"}
-    return {
-        key: value for key, value in (("service_tier", tier), ("speed", speed)) if value
-    }
+    return {key: value for key, value in (("service_tier", tier), ("speed", speed)) if value}
 
 
 def _validity(info: ModelInfo, moment: datetime, at: int) -> tuple[int, int]:
@@ -167,9 +165,7 @@ def _reveal(price: Callable[..., Decimal], over: int) -> Rates:
         cache_write_5m=of_prompt(cache_write_tokens=prompt, cache_write_5m_tokens=prompt),
         cache_write_1h=of_prompt(cache_write_tokens=prompt, cache_write_1h_tokens=prompt),
         output=beside(_MILLION, output_tokens=_MILLION),
-        reasoning=beside(
-            _MILLION, output_tokens=_MILLION, output_reasoning_tokens=_MILLION
-        ),
+        reasoning=beside(_MILLION, output_tokens=_MILLION, output_reasoning_tokens=_MILLION),
         web_search=beside(_SEARCHES, web_searches=_SEARCHES),
         request=_rate(request, 1),
     )
@@ -178,5 +174,3 @@ def _reveal(price: Callable[..., Decimal], over: int) -> Rates:
 def _rate(dollars: Decimal, count: int) -> int:
     """Picodollars per million, when `count` cost so many dollars."""
     return int((dollars * _MILLION * _PICODOLLARS / count).to_integral_value())
-
-

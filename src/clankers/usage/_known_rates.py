@@ -48,12 +48,12 @@ def known_periods(connection: apsw.Connection, version: str) -> dict[Asked, list
 def remember(connection: apsw.Connection, asked: Asked, period: Period, version: str) -> None:
     """Keeps a period; what other price lists said is forgotten, for it is asked no more."""
     connection.execute("DELETE FROM rates WHERE price_version <> ?", (version,))
-    rows = [(band.over, *band.rates) for band in period.bands] or [(-1, *_NO_RATES)]
+    bands: list[tuple[int | None, ...]] = [(band.over, *band.rates) for band in period.bands]
     marks = ", ".join("?" * (len(Asked._fields) + 4 + len(Rates._fields)))
     connection.executemany(
         f"INSERT OR REPLACE INTO rates({_COLUMNS}) VALUES ({marks})",
         [
             (*asked, period.from_at, period.until_at, over, version, *rates)
-            for over, *rates in rows
+            for over, *rates in bands or [(-1, *_NO_RATES)]
         ],
     )

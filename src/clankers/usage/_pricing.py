@@ -39,6 +39,7 @@ _PRICED_BY = (
     "web_searches",
 )
 _COUNTS_FROM = 7
+_PRICED_TOGETHER = 10_000
 
 
 class Quote(NamedTuple):
@@ -72,8 +73,13 @@ def price_usage(store: Store, *, everything: bool = False) -> PriceReport:
     """
     with store.atomic():
         run = _Run(store.connection)
-        for version, model in _groups(store.connection):
-            if everything or version != run.pricer.version(model):
+        groups = [
+            (run.pricer.version(model) != version, version, model)
+            for version, model in _groups(store.connection)
+        ]
+        # What is stale joins the rows that are not, which must have been looked at by then.
+        for is_stale, version, model in sorted(groups, key=lambda group: group[0]):
+            if is_stale or everything:
                 run.price_group(version, model)
         store.refresh(sorted(run.sessions))
         return PriceReport(run.rows, run.changed, run.unpriced)
@@ -111,9 +117,9 @@ class Pricer:
 
     def quote(self, row: Sequence[Any]) -> Quote:
         """The cost of a response, given what it is priced by."""
-        provider, model, tier, speed, at, estimated, reported = row[:_COUNTS_FROM]
+        provider, model, tier, speed, occurred_at, estimated, reported = row[:_COUNTS_FROM]
         version = self.version(model)
-        at = _LATEST if at is None else min(max(at, 0), _LATEST)
+        at = _LATEST if occurred_at is None else min(max(occurred_at, 0), _LATEST)
         countable = bool(model) and model != SYNTHETIC and not estimated
         if countable and (bands := self._user(provider or "", model).bands(at)):
             return Quote(cost(bands, Counts(*row[_COUNTS_FROM:])), "user", version)
@@ -161,16 +167,19 @@ class _Run:
 
     def price_group(self, version: str | None, model: str | None) -> None:
         """Prices the rows of one model that were priced with one version."""
-        group = (version, model)
         where = "WHERE price_version IS ? AND model IS ?"
-        rows = self._connection.execute(
-            f"SELECT n, session_id, cost, cost_source, {', '.join(_PRICED_BY)} FROM usage {where}",
-            group,
-        ).fetchall()
-        self._write_changed(rows)
+        select = (
+            f"SELECT n, session_id, cost, cost_source, {', '.join(_PRICED_BY)} FROM usage"
+            f" {where} AND n > ? ORDER BY n LIMIT {_PRICED_TOGETHER}"
+        )
+        last: int = 0
+        while rows := self._connection.execute(select, (version, model, last)).fetchall():
+            self._write_changed(rows)
+            last = int(rows[-1][0])
         # What costs the same is stamped all at once.
         self._connection.execute(
-            f"UPDATE usage SET price_version = ? {where}", (self.pricer.version(model), *group)
+            f"UPDATE usage SET price_version = ? {where}",
+            (self.pricer.version(model), version, model),
         )
 
     def _write_changed(self, rows: list[tuple[Any, ...]]) -> None:

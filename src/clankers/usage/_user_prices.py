@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from clankers.errors import UsageError
 from clankers.usage._names import plain
@@ -111,14 +111,16 @@ def unset_price(
     Raises:
         UsageError: there is no such price.
     """
-    given = [("provider = ?", provider), ("from_at = ?", since)]
-    conditions = [("lower(model) = lower(?)", model.strip())]
-    conditions += [(sql, value) for sql, value in given if value is not None]
+    conditions: list[tuple[str, str | int | None]] = [
+        ("lower(model) = lower(?)", model.strip()),
+        ("provider = ?", provider),
+        ("from_at = ?", since),
+    ]
+    given = [(sql, value) for sql, value in conditions if value is not None]
     with store.atomic():
         removed = store.connection.execute(
-            f"DELETE FROM prices WHERE {' AND '.join(sql for sql, _value in conditions)}"
-            " RETURNING 1",
-            [value for _sql, value in conditions],
+            f"DELETE FROM prices WHERE {' AND '.join(sql for sql, _value in given)} RETURNING 1",
+            [value for _sql, value in given],
         ).fetchall()
         if not removed:
             raise UsageError(
@@ -133,9 +135,7 @@ def list_prices(store: Store) -> list[UserPrice]:
     rows = store.connection.execute(
         f"SELECT {_COLUMNS} FROM prices ORDER BY model, provider, from_at"
     )
-    return [
-        UserPrice(*row[:3], *(int(rate) / _MICRODOLLARS for rate in row[3:])) for row in rows
-    ]
+    return [UserPrice(*row[:3], *(int(rate) / _MICRODOLLARS for rate in row[3:])) for row in rows]
 
 
 class _Override(NamedTuple):
@@ -153,7 +153,7 @@ class ModelPrices:
             there is none.
     """
 
-    def __init__(self, rows: Iterable[tuple[str, str, int]], provider: str, model: str) -> None:
+    def __init__(self, rows: Iterable[tuple[Any, ...]], provider: str, model: str) -> None:
         name, bare = model.strip().lower(), plain(model)
         rows = [row for row in rows if row[1].lower() in (name, bare)]
         self.mark = f"{zlib.crc32(repr(rows).encode()):08x}" if rows else ""
@@ -171,14 +171,14 @@ class ModelPrices:
         return ()
 
 
-def stored_prices(connection: apsw.Connection) -> list[tuple[str, str, int]]:
+def stored_prices(connection: apsw.Connection) -> list[tuple[Any, ...]]:
     """The rows of `prices`, for `ModelPrices`."""
     return connection.execute(
         f"SELECT {_COLUMNS} FROM prices ORDER BY provider, model, from_at"
     ).fetchall()
 
 
-def _override(row: tuple[str, str, int]) -> _Override:
+def _override(row: tuple[Any, ...]) -> _Override:
     provider, model, from_at, *stored = row
     fresh, read, write_5m, write_1h, output = (
         int(rate) * _PICODOLLARS_IN_MICRODOLLAR for rate in stored

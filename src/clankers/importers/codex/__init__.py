@@ -11,11 +11,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clankers.importers.codex._files import find_rollouts
+from clankers.importers.codex._stream import open_rollout
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from clankers.importers._batch import Batch, Resume
+    from clankers.importers import Batch, Resume
+
+_HEAD_BYTES = 64 * 1024
+# Names of records that other agents' transcripts do not have, quoted as JSON has them.
+_MARKS = (
+    b'"session_meta"',
+    b'"event_msg"',
+    b'"response_item"',
+    b'"turn_context"',
+    b'"thread.started"',
+    b'"record_type":"state"',
+)
 
 
 class CodexImporter:
@@ -38,11 +50,24 @@ class CodexImporter:
         """
         return find_rollouts(root)
 
+    def recognises(self, path: Path) -> bool:
+        start = _beginning(path)
+        has_header = start.startswith(b'{"id":"') and b'"instructions"' in start.partition(b"\n")[0]
+        return has_header or any(mark in start for mark in _MARKS)
+
     def read(self, path: Path, resume: Resume) -> Iterator[Batch]:
         # Reading needs attrs and msgspec; finding out that nothing changed must not pay for them.
         from clankers.importers.codex._reading import read_rollout
 
         return read_rollout(path, resume)
+
+
+def _beginning(path: Path) -> bytes:
+    try:
+        with open_rollout(path) as stream:
+            return stream.read(_HEAD_BYTES)
+    except OSError:
+        return b""
 
 
 IMPORTER = CodexImporter()

@@ -18,6 +18,7 @@ from clankers.importers.codex._attachments import is_image
 from clankers.importers.codex._lines import elements, member, objects
 from clankers.importers.codex._outcomes import duration_ms, ended, outcome_of, shortened
 from clankers.importers.codex._records import update
+from clankers.importers.codex._state import Origin
 
 if TYPE_CHECKING:
     from clankers.importers.codex._records import Records
@@ -66,6 +67,7 @@ class Calls:
         place = self._state.place(number)
         item_id = text(payload.get("id"))
         call_id = text(payload.get("call_id")) or item_id or place
+        self._state.unnamed_call = call_id if call_id == place else None
         given = _asked(payload, kind)
         if kind == "web_search_call" and self._is_known_search(payload, call_id, number):
             return False
@@ -84,11 +86,13 @@ class Calls:
     def answer(self, payload: dict[str, Any], number: int) -> None:
         """A result as a response item; whatever follows it is another response of the model."""
         self._records.close_answer()
-        call_id = text(payload.get("call_id")) or text(payload.get("id"))
-        tool = self._records.tool(call_id or self._state.place(number))
+        state = self._state
+        call_id = text(payload.get("call_id")) or text(payload.get("id")) or state.unnamed_call
+        tool = self._records.tool(call_id or state.place(number))
+        state.unnamed_call = None
         if call_id is None:
-            update(tool, tool_name=text(payload.get("name")), seq=self._state.next_seq())
-        output = payload.get("output", payload.get("tools"))
+            update(tool, tool_name=text(payload.get("name")), seq=state.next_seq())
+        output = _first(payload.get("output"), payload.get("result"), payload.get("tools"))
         outcome = outcome_of(output)
         update(
             tool,
@@ -102,29 +106,32 @@ class Calls:
         """Searches without an id are told apart by what they looked for."""
         if text(payload.get("id")) or text(payload.get("call_id")):
             return False
-        looked_for = _looked_for(payload)
-        return self._state.is_repeat(_WEB_SEARCH, "item", looked_for, call_id, number) is not None
+        origin = Origin(call_id, "item", number)
+        return self._state.is_repeat(_WEB_SEARCH, _looked_for(payload), origin) is not None
 
     # What Codex noted
 
+    def knows(self, kind: str) -> bool:
+        """Whether events or items of that kind are about tool calls."""
+        return kind in _NOTES
+
     def note(self, kind: str, payload: dict[str, Any], number: int) -> bool:
         """An event or a completed item of a tool; True when it says something of a call."""
-        taker = _NOTES.get(kind)
         call_id = (
             text(payload.get("call_id")) or text(payload.get("callId")) or text(payload.get("id"))
         )
-        if taker is None or call_id is None:
+        if call_id is None:
             return False
         if kind in _SEARCHES and self._is_repeated_search(payload, call_id, number):
             return False
-        self._note(call_id, kind, payload, taker(payload))
+        self._note(call_id, kind, payload, _NOTES[kind](payload))
         return True
 
     def _is_repeated_search(self, payload: dict[str, Any], call_id: str, number: int) -> bool:
         if call_id in self._state.calls:
             return False
-        looked_for = _looked_for(payload)
-        return self._state.is_repeat(_WEB_SEARCH, "event", looked_for, call_id, number) is not None
+        origin = Origin(call_id, "event", number)
+        return self._state.is_repeat(_WEB_SEARCH, _looked_for(payload), origin) is not None
 
     def _note(self, call_id: str, kind: str, payload: dict[str, Any], noted: Noted) -> None:
         """Adds to the model's own call, or stands for it where no response item told of one."""

@@ -24,7 +24,7 @@ from clankers.importers.codex._wording import (
 
 if TYPE_CHECKING:
     from clankers.importers.codex._records import Records
-    from clankers.importers.codex._state import Layer
+    from clankers.importers.codex._state import Origin
 
 _CONTEXT = "context"
 _ENCRYPTED = frozenset({"encrypted_content", "encrypted"})
@@ -37,64 +37,55 @@ class Conversation:
         self._records = records
         self._state = records.state
 
-    def item(self, payload: dict[str, Any], number: int) -> bool:
+    def item(self, payload: dict[str, Any], origin: Origin) -> bool:
         """A message as a response item; True when it adds something."""
         role = text(payload.get("role"))
-        native_id = text(payload.get("id")) or self._state.place(number)
         if role == "assistant":
-            return self.answer(_words(payload.get("content")), native_id, "item", number)
+            return self.answer(_words(payload.get("content")), origin)
         blocks = self._blocks(payload)
+        if role == "user":
+            return self._hear_user(blocks, origin)
         if not blocks:
             return False
-        if role == "user":
-            return self._hear_user(blocks, native_id, "item", number)
         role = "developer" if role == "developer" else "system"
-        self._records.say(native_id, role, [_spoken(block) for block in blocks])
+        self._records.say(origin.native_id, role, [_spoken(block) for block in blocks])
         return True
 
-    def user_event(self, payload: dict[str, Any], number: int) -> bool:
+    def user_event(self, payload: dict[str, Any], origin: Origin) -> bool:
         """A prompt as an event: its text, and what came with it."""
-        blocks = [self._text_block(text(payload.get("message")) or "")]
-        blocks = [block for block in blocks if block.text]
+        blocks = [self._text_block(words)] if (words := text(payload.get("message"))) else []
         attachments = self._records.attachments
-        for url in elements(payload.get("images")):
-            blocks.append(Block("image", reference=attachments.address(text(url))))
-        for path in elements(payload.get("local_images")):
-            blocks.append(Block("image", reference=attachments.address(text(path))))
-        return self.user_blocks(blocks, self._state.place(number), number)
+        addresses = [*elements(payload.get("images")), *elements(payload.get("local_images"))]
+        blocks += [Block("image", reference=attachments.address(text(one))) for one in addresses]
+        return self._hear_user(blocks, origin)
 
-    def user_item(self, item: dict[str, Any], number: int) -> bool:
+    def user_item(self, item: dict[str, Any], origin: Origin) -> bool:
         """A prompt as a completed item."""
-        native_id = text(item.get("id")) or self._state.place(number)
-        return self.user_blocks(self._blocks(item), native_id, number)
+        return self._hear_user(self._blocks(item), origin)
 
-    def user_blocks(self, blocks: list[Block], native_id: str, number: int) -> bool:
-        return bool(blocks) and self._hear_user(blocks, native_id, "event", number)
-
-    def answer(self, words: str, native_id: str, layer: Layer, number: int) -> bool:
+    def answer(self, words: str, origin: Origin) -> bool:
         """Text of the model's answer."""
-        return self._add(TEXT, "assistant", words, native_id, layer, number)
+        return self._add(TEXT, words, origin)
 
-    def think(self, words: str, native_id: str, layer: Layer, number: int) -> bool:
+    def think(self, words: str, origin: Origin) -> bool:
         """A piece of the model's reasoning, as far as it is readable."""
-        return self._add(THINKING, THINKING, words, native_id, layer, number)
+        return self._add(THINKING, words, origin)
 
-    def reasoning(self, payload: dict[str, Any], number: int) -> bool:
+    def reasoning(self, payload: dict[str, Any], origin: Origin) -> bool:
         """Reasoning as a response item; what is encrypted is not text and is left out."""
-        native_id = text(payload.get("id")) or self._state.place(number)
         pieces = [text(one.get("text")) for one in objects(payload.get("summary"))]
         pieces += [text(one.get("text")) for one in objects(payload.get("content"))]
-        added = [self.think(one, native_id, "item", number) for one in dict.fromkeys(pieces) if one]
-        return any(added)
+        return self._think_all(pieces, origin)
 
-    def reasoning_item(self, item: dict[str, Any], number: int) -> bool:
+    def reasoning_item(self, item: dict[str, Any], origin: Origin) -> bool:
         """Reasoning as a completed item."""
-        native_id = text(item.get("id")) or self._state.place(number)
-        pieces = [text(item.get("text"))]
-        pieces += [text(one) for one in elements(item.get("summary_text"))]
-        pieces += [text(one) for one in elements(item.get("raw_content"))]
-        added = [self.think(one, native_id, "event", number) for one in pieces if one]
-        return any(added)
+        listed = [*elements(item.get("summary_text")), *elements(item.get("raw_content"))]
+        pieces = [text(one) for one in [item.get("text"), *listed]]
+        return self._think_all(pieces, origin)
+
+    def _think_all(self, pieces: list[str | None], origin: Origin) -> bool:
+        heard = [self.think(one, origin) for one in dict.fromkeys(pieces) if one]
+        return True in heard
 
     def note(self, words: str | None, number: int, *, role: str = "system") -> bool:
         """Text of Codex itself, or of another agent, that stands in the conversation."""
@@ -103,45 +94,42 @@ class Conversation:
         self._records.say(self._state.place(number), role, [Block(TEXT, words)])
         return True
 
-    def relay(self, payload: dict[str, Any], number: int) -> bool:
+    def relay(self, payload: dict[str, Any], origin: Origin) -> bool:
         """A message from one agent to another."""
-        content = payload.get("content")
-        words = content if isinstance(content, str) else _words(content)
+        words = _words(payload.get("content"))
         route = {name: payload.get(name) for name in ("author", "recipient")}
         blocks = [Block(TEXT, words)] if words else []
         blocks.append(Block("agent_message", reference=route))
-        native_id = text(payload.get("id")) or self._state.place(number)
-        self._records.say(native_id, "system", blocks)
+        self._records.say(origin.native_id, "system", blocks)
         return True
 
-    def _add(
-        self, type_: str, speaker: str, words: str, native_id: str, layer: Layer, number: int
-    ) -> bool:
+    def _add(self, type_: str, words: str, origin: Origin) -> bool:
         if not words:
             return False
         said = key(words)
-        if self._state.is_repeat(speaker, layer, said, native_id, number):
+        if self._state.is_repeat(type_, said, origin):
             answer = self._state.answer
-            if answer is not None and layer == "item":
+            if answer is not None and origin.layer == "item":
                 answer.restate(type_, said, words)
             return False
-        self._records.answer(native_id).blocks.append(Block(type_, words, said))
+        self._records.answer(origin.native_id).blocks.append(Block(type_, words, said))
         return True
 
-    def _hear_user(self, blocks: list[Block], native_id: str, layer: Layer, number: int) -> bool:
-        spoken = [block for block in blocks if block.type != _CONTEXT]
-        role = "user" if spoken else "system"
-        said = key("".join(block.text for block in blocks))
-        before = self._state.is_repeat("user", layer, said, native_id, number)
-        if before is not None and layer == "event":
+    def _hear_user(self, blocks: list[Block], origin: Origin) -> bool:
+        if not blocks:
             return False
-        if role == "system":
-            blocks = [_spoken(block) for block in blocks]
-        else:
+        spoken = [block for block in blocks if block.type != _CONTEXT]
+        said = key("".join(one.text for one in spoken or blocks))
+        before = self._state.is_repeat("user", said, origin)
+        if before is not None and origin.layer == "event":
+            return False
+        native_id = before.native_id if before else origin.native_id
+        if spoken:
             self._suggest_title(spoken)
-        self._records.say(
-            before.native_id if before else native_id, role, blocks, is_new=before is None
-        )
+            self._records.say(native_id, "user", blocks, is_new=before is None)
+        else:
+            context = [_spoken(block) for block in blocks]
+            self._records.say(native_id, "system", context, is_new=before is None)
         return True
 
     def _suggest_title(self, blocks: list[Block]) -> None:
@@ -187,7 +175,7 @@ def _spoken(block: Block) -> Block:
 
 
 def _words(content: Any) -> str:
-    """The text of an answer's blocks; a text alone is one too."""
+    """The text of a message's blocks; a text alone is one too."""
     if isinstance(content, str):
         return content
     pieces = (text(one.get("text")) or text(one.get("refusal")) for one in objects(content))

@@ -45,7 +45,6 @@ NOISE_RECORDS = frozenset(
         "inter_agent_communication_metadata",
         "retained_context",
         "state",
-        "thread.started",
         "turn.started",
         "item.started",
         "item.updated",

@@ -35,7 +35,7 @@ _REFUSALS = (
     "execution error: ",
     "failed to parse function arguments",
     "failed to parse exec arguments",
-    "patch rejected by user",
+    "patch rejected",
     "exec command rejected by user",
     "tool call error: ",
     "unsupported call: ",
@@ -95,13 +95,13 @@ def _of_object(output: dict[str, Any]) -> Outcome:
     content = output.get("content", output.get("output"))
     found = outcome_of(content) if isinstance(content, str | list) else Outcome()
     metadata = member(output, "metadata")
-    code = metadata.get("exit_code", output.get("exit_code"))
+    code = metadata.get("exit_code", output.get("exit_code", output.get("exitCode")))
     if type(code) is int:
         found.success = code == 0
     elif type(output.get("success")) is bool:
         found.success = output["success"]
     seconds = metadata.get("duration_seconds")
-    if type(seconds) in (int, float) and 0 <= seconds < LARGEST_INTEGER // 1000:
+    if isinstance(seconds, int | float) and 0 <= seconds < LARGEST_INTEGER // 1000:
         found.duration_ms = round(seconds * 1000)
     if found.success is False:
         found.error = found.error or shortened(_flat(content))

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
-from clankers.importers._batch import Resume
+from clankers.importers import Resume
 from clankers.importers._jsonl import decode_line, is_blank, read_chunks
-from clankers.importers._values import first_line, json_text, row_id, text
+from clankers.importers._values import first_line, row_id, text
+from clankers.importers.codex._accounting import Accounting
 from clankers.importers.codex._calls import Calls
 from clankers.importers.codex._conversation import Conversation
 from clankers.importers.codex._lines import (
@@ -30,31 +31,23 @@ from clankers.importers.codex._lines import (
 from clankers.importers.codex._outcomes import shortened
 from clankers.importers.codex._records import Records
 from clankers.importers.codex._replay import ReplayGate
-from clankers.importers.codex._state import (
-    NAMED,
-    Compacted,
-    first_state,
-    name_session,
-    state_decoder,
-)
+from clankers.importers.codex._state import NAMED, Origin, first_state, name_session, state_decoder
 from clankers.importers.codex._stream import open_rollout
-from clankers.importers.codex._usage import usage_of
 from clankers.importers.codex._wording import key
-from clankers.models import Compaction
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
-    from clankers.importers._batch import Batch
+    from clankers.importers import Batch
     from clankers.importers._jsonl import Chunk
     from clankers.importers.codex._lines import Line
-    from clankers.importers.codex._state import State
-    from clankers.importers.codex._usage import Tokens
+    from clankers.importers.codex._state import Layer, State
 
 Outcome = Literal["imported", "noise", "unknown"]
 
-_COMPACTION_LINES = 32
+_TURN_STARTS = frozenset({"task_started", "turn_started"})
+_HUMP = re.compile(r"(?<!^)(?=[A-Z])")
 
 
 def read_rollout(path: Path, resume: Resume) -> Iterator[Batch]:
@@ -72,13 +65,13 @@ def read_rollout(path: Path, resume: Resume) -> Iterator[Batch]:
                     reading.take(number, line)
             yield reading.batch(chunk.resume)
             if not is_blank(chunk.torn):
-                yield from _read_tail(state, path, chunk)
+                yield from _read_tail(state, gate, chunk)
 
 
-def _read_tail(state: State, path: Path, chunk: Chunk) -> Iterator[Batch]:
+def _read_tail(state: State, gate: ReplayGate, chunk: Chunk) -> Iterator[Batch]:
     """The batch of a last line that has no newline yet; none while it does not parse."""
     before = msgspec.json.encode(state)
-    reading = Reading(state, ReplayGate(state.replay, path))
+    reading = Reading(state, gate)
     outcome = reading.take(chunk.resume.line + 1, chunk.torn)
     if outcome is not None:
         batch = reading.batch(chunk.resume)
@@ -96,19 +89,59 @@ class Reading:
         self._records = Records(state)
         self._conversation = Conversation(self._records)
         self._calls = Calls(self._records)
-        self._takers: dict[str, Callable[[Line, int], Outcome]] = {
-            SESSION_META: self._take_header,
+        self._accounting = Accounting(self._records)
+        self._records_by_kind = {
             TURN_CONTEXT: self._take_turn,
             RESPONSE_ITEM: self._take_item,
             EVENT: self._take_event,
             USAGE_RECORD: self._take_usage_record,
             "compacted": self._take_compacted,
-            "inter_agent_communication": self._take_relay,
-            "realtime_item": self._take_speech,
-            "item.completed": self._take_completed,
-            "turn.completed": self._take_whole_turn,
-            "turn.failed": self._take_error,
             "error": self._take_error,
+            "inter_agent_communication": self._take_relay,
+            "item.completed": self._take_completed,
+            "realtime_item": self._take_speech,
+            "thread.started": self._take_start,
+            "turn.completed": self._take_turn_usage,
+            "turn.failed": self._take_error,
+        }
+        self._items = {
+            "agent_message": self._take_relay,
+            "compaction": self._take_item_compaction,
+            "compaction_summary": self._take_item_compaction,
+            "context_compaction": self._take_item_compaction,
+            "message": self._take_message,
+            "reasoning": self._take_reasoning,
+        }
+        self._events = {
+            "agent_message": self._take_agent_message,
+            "agent_reasoning": self._take_agent_reasoning,
+            "agent_reasoning_raw_content": self._take_agent_reasoning,
+            "context_compacted": self._take_compaction,
+            "entered_review_mode": self._take_review,
+            "error": self._take_error,
+            "exited_review_mode": self._take_findings,
+            "model_reroute": self._take_reroute,
+            "session_configured": self._take_configured,
+            "stream_error": self._take_error,
+            "task_complete": self._take_turn_end,
+            "thread_goal_updated": self._take_goal,
+            "thread_name_updated": self._take_name,
+            "thread_settings_applied": self._take_settings,
+            "token_count": self._take_count,
+            "turn.completed": self._take_turn_usage,
+            "turn_aborted": self._take_abort,
+            "turn_complete": self._take_turn_end,
+            "user_message": self._take_prompt,
+        }
+        self._completed = {
+            "agent_message": self._take_agent_item,
+            "assistant_message": self._take_agent_item,
+            "context_compaction": self._take_compaction,
+            "error": self._take_error,
+            "hook_prompt": self._take_hook,
+            "plan": self._take_plan,
+            "reasoning": self._take_reasoning_item,
+            "user_message": self._take_prompt_item,
         }
 
     def take(self, number: int, line: bytes) -> Outcome | None:
@@ -129,7 +162,8 @@ class Reading:
         return outcome
 
     def batch(self, resume: Resume) -> Batch:
-        batch = self._records.finish(resume)
+        """All records since the start of the chunk."""
+        batch = self._records.finish()
         if self._state.has_content and batch.lines > len(batch.malformed):
             batch.sessions.append(self._state.session())
         batch.resume = Resume(resume.offset, resume.line, msgspec.json.encode(self._state))
@@ -137,175 +171,52 @@ class Reading:
 
     def _take(self, line: Line, number: int) -> Outcome:
         name_session(self._state, line)
-        if line.kind != SESSION_META and self._gate.is_copy(line, self._state.session_id):
-            return self._skip(line)
+        if line.kind == SESSION_META:
+            return self._take_header(line)
+        if self._gate.is_copy(line, self._state.session_id):
+            self._accounting.skip(line)
+            return "noise"
         self._state.note_time(line.timestamp)
-        taker = self._takers.get(line.kind)
+        taker = self._records_by_kind.get(line.kind)
         if taker is not None and line.payload:
-            return taker(line, number)
+            return taker(line.payload, number)
         return "noise" if line.kind in NOISE_RECORDS else "unknown"
-
-    def _skip(self, line: Line) -> Outcome:
-        """A copy of the parent's line: only the counters go on from it."""
-        if line.kind == EVENT and line.type == "token_count":
-            self._state.counter.observe(member(line.payload, "info"))
-        elif line.kind == USAGE_RECORD:
-            self._state.counter.skip_record()
-        return "noise"
 
     # The session
 
-    def _take_header(self, line: Line, number: int) -> Outcome:
+    def _take_header(self, line: Line) -> Outcome:
         state, payload = self._state, line.payload
+        if not payload:
+            return "unknown"
         named = row_id(line.session_id or "")
         if state.is_described and named and named != state.session_id:
             state.be_related(named, "fork")
             self._gate.arm(named, is_copied_header=True)
             return "noise"
         state.note_time(line.timestamp)
+        if state.is_described:
+            self._gate.disarm()
+        else:
+            self._gate.begin(payload)
         is_first = not state.is_described
         state.describe(payload)
-        if is_first:
-            self._gate.begin(payload)
-            if state.parent_id and state.relationship != "continuation":
-                self._gate.arm(state.parent_id, is_copied_header=False)
-        else:
-            self._gate.disarm()
-        self._take_instructions(payload, number)
+        if is_first and state.parent_id and state.relationship != "continuation":
+            self._gate.arm(state.parent_id, is_copied_header=False)
         return "imported"
 
-    def _take_instructions(self, payload: dict[str, Any], number: int) -> None:
-        """The user's own instructions, which early versions kept in the header only."""
-        self._conversation.note(text(payload.get("instructions")), number)
-
-    def _take_turn(self, line: Line, _number: int) -> Outcome:
-        self._state.move(line.payload)
-        self._state.set_model(line.payload)
-        self._state.set_permissions(line.payload)
+    def _take_turn(self, payload: dict[str, Any], _number: int) -> Outcome:
+        self._state.move(payload)
+        self._state.set_model(payload)
+        self._state.set_permissions(payload)
         return "imported"
 
-    # The conversation
-
-    def _take_item(self, line: Line, number: int) -> Outcome:
-        payload, kind = line.payload, line.type
-        self._state.has_items = self._state.has_items or kind == "message"
-        if kind == "message":
-            return _said(is_new=self._conversation.item(payload, number))
-        if kind == "reasoning":
-            return _said(is_new=self._conversation.reasoning(payload, number))
-        if kind == "agent_message":
-            return _said(is_new=self._conversation.relay(payload, number))
-        if kind in ("compaction", "context_compaction", "compaction_summary"):
-            return self._compact("item", number)
-        if kind.endswith(("_output", "_result")):
-            self._calls.answer(payload, number)
-            return "imported"
-        if kind.endswith("_call"):
-            return _said(is_new=self._calls.ask(payload, number))
-        return "noise" if kind in NOISE_RESPONSES else "unknown"
-
-    def _take_event(self, line: Line, number: int) -> Outcome:
-        payload, kind = line.payload, line.type
-        if kind == "token_count":
-            return self._take_count(line, number)
-        if kind == "item_completed":
-            return self._take_completed(line, number)
-        if taker := _EVENTS.get(kind):
-            return taker(self, payload, number)
-        if kind in NOISE_EVENTS:
-            return self._end_answer(kind)
-        if self._calls.note(kind, payload, number):
-            return "imported"
-        return "noise" if self._calls.knows(kind) else "unknown"
-
-    def _end_answer(self, kind: str) -> Outcome:
-        if kind in ("task_started", "turn_started"):
-            self._records.close_answer()
-        return "noise"
-
-    def _take_completed(self, line: Line, number: int) -> Outcome:
-        item = member(line.payload, "item")
-        kind = _snake(text(item.get("type")) or text(item.get("item_type")) or "")
-        noted = {name: line.payload.get(name) for name in ("started_at_ms", "completed_at_ms")}
-        item = {**noted, **item, "type": kind}
-        if taker := _ITEMS.get(kind):
-            return taker(self, item, number)
-        if self._calls.note(kind, item, number):
-            return "imported"
-        return "noise" if kind in NOISE_ITEMS or self._calls.knows(kind) else "unknown"
-
-    def _take_agent_item(self, item: dict[str, Any], number: int) -> Outcome:
-        native_id = text(item.get("id")) or self._state.place(number)
-        pieces = [text(one.get("text")) for one in objects(item.get("content"))]
-        words = text(item.get("text")) or "\n\n".join(piece for piece in pieces if piece)
-        return _said(is_new=self._conversation.answer(words, native_id, "event", number))
-
-    def _take_agent_message(self, payload: dict[str, Any], number: int) -> Outcome:
-        words, place = text(payload.get("message")) or "", self._state.place(number)
-        return _said(is_new=self._conversation.answer(words, place, "event", number))
-
-    def _take_agent_reasoning(self, payload: dict[str, Any], number: int) -> Outcome:
-        words, place = text(payload.get("text")) or "", self._state.place(number)
-        return _said(is_new=self._conversation.think(words, place, "event", number))
-
-    def _take_plan(self, item: dict[str, Any], number: int) -> Outcome:
-        """A plan, which stands in the answer's own response item where there are any."""
-        return "noise" if self._state.has_items else self._take_agent_item(item, number)
-
-    def _take_hook(self, item: dict[str, Any], number: int) -> Outcome:
-        pieces = [text(one.get("text")) for one in objects(item.get("fragments"))]
-        words = "\n\n".join(piece for piece in pieces if piece)
-        return _said(is_new=not self._state.has_items and self._conversation.note(words, number))
-
-    def _take_review(self, payload: dict[str, Any], number: int) -> Outcome:
-        asked = text(member(payload, "target").get("instructions"))
-        words = asked or text(payload.get("prompt")) or text(payload.get("user_facing_hint"))
-        role = "user" if asked else "system"
-        return _said(is_new=self._conversation.note(words, number, role=role))
-
-    def _take_findings(self, payload: dict[str, Any], number: int) -> Outcome:
-        review = member(payload, "review_output")
-        pieces = [text(review.get("overall_explanation"))]
-        for one in objects(review.get("findings")):
-            pieces += [text(one.get("title")), text(one.get("body"))]
-        words = "\n\n".join(piece for piece in pieces if piece)
-        return _said(is_new=self._conversation.note(words, number))
-
-    def _take_goal(self, payload: dict[str, Any], number: int) -> Outcome:
-        words = text(member(payload, "goal").get("objective")) or ""
-        if key(words) == self._state.goal:
-            return "noise"
-        self._state.goal = key(words)
-        return _said(is_new=self._conversation.note(words, number))
-
-    def _take_speech(self, line: Line, number: int) -> Outcome:
-        payload, place = line.payload, self._state.place(number)
-        words = text(payload.get("text")) or ""
-        if line.type != "transcript_segment":
-            return "noise"
-        if payload.get("role") == "assistant":
-            return _said(is_new=self._conversation.answer(words, place, "event", number))
-        return _said(is_new=self._conversation.user_event({"message": words}, number))
-
-    def _take_relay(self, line: Line, number: int) -> Outcome:
-        return _said(is_new=self._conversation.relay(line.payload, number))
-
-    # Settings, errors and compactions
-
-    def _take_name(self, payload: dict[str, Any], _number: int) -> Outcome:
-        name = text(payload.get("thread_name"))
-        if name is None or not first_line(name):
-            return "noise"
-        self._state.suggest_title(name, NAMED)
+    def _take_start(self, _payload: dict[str, Any], _number: int) -> Outcome:
         return "imported"
 
-    def _take_settings(self, payload: dict[str, Any], _number: int) -> Outcome:
+    def _take_settings(self, payload: dict[str, Any], number: int) -> Outcome:
         settings = member(payload, "thread_settings")
-        self._state.move(settings)
-        self._state.set_model(settings)
-        self._state.set_permissions(settings)
         self._state.provider = text(settings.get("model_provider_id")) or self._state.provider
-        return "imported"
+        return self._take_turn(settings, number)
 
     def _take_configured(self, payload: dict[str, Any], _number: int) -> Outcome:
         self._state.set_model(payload)
@@ -315,128 +226,170 @@ class Reading:
         self._state.set_model({"model": payload.get("to_model")})
         return "imported"
 
-    def _take_error(self, line: Line, number: int) -> Outcome:
-        return self._fail(line.payload, number)
+    def _take_name(self, payload: dict[str, Any], _number: int) -> Outcome:
+        name = first_line(text(payload.get("thread_name")) or "")
+        self._state.suggest_title(name, NAMED)
+        return _told(bool(name))
 
-    def _fail(self, payload: dict[str, Any], number: int) -> Outcome:
+    # The three families of records
+
+    def _take_item(self, payload: dict[str, Any], number: int) -> Outcome:
+        kind = text(payload.get("type")) or ""
+        if taker := self._items.get(kind):
+            return taker(payload, number)
+        if kind.endswith(("_output", "tool_result")):
+            self._calls.answer(payload, number)
+            return "imported"
+        if kind.endswith("_call"):
+            return _told(self._calls.ask(payload, number))
+        return "noise" if kind in NOISE_RESPONSES else "unknown"
+
+    def _take_event(self, payload: dict[str, Any], number: int) -> Outcome:
+        kind = text(payload.get("type")) or ""
+        if kind == "item_completed":
+            return self._take_completed(payload, number)
+        if taker := self._events.get(kind):
+            return taker(payload, number)
+        if self._calls.knows(kind):
+            return _told(self._calls.note(kind, payload, number))
+        if kind in _TURN_STARTS:
+            self._records.close_answer()
+        return "noise" if kind in NOISE_EVENTS else "unknown"
+
+    def _take_completed(self, payload: dict[str, Any], number: int) -> Outcome:
+        item = member(payload, "item")
+        kind = _snake(text(item.get("type")) or text(item.get("item_type")) or "")
+        times = {name: payload.get(name) for name in ("started_at_ms", "completed_at_ms")}
+        item = {**times, **item, "type": kind}
+        if taker := self._completed.get(kind):
+            return taker(item, number)
+        if self._calls.knows(kind):
+            return _told(self._calls.note(kind, item, number))
+        return "noise" if kind in NOISE_ITEMS else "unknown"
+
+    # The conversation
+
+    def _take_message(self, payload: dict[str, Any], number: int) -> Outcome:
+        self._state.has_items = True
+        return _told(self._conversation.item(payload, self._origin(payload, "item", number)))
+
+    def _take_reasoning(self, payload: dict[str, Any], number: int) -> Outcome:
+        return _told(self._conversation.reasoning(payload, self._origin(payload, "item", number)))
+
+    def _take_relay(self, payload: dict[str, Any], number: int) -> Outcome:
+        return _told(self._conversation.relay(payload, self._origin(payload, "item", number)))
+
+    def _take_prompt(self, payload: dict[str, Any], number: int) -> Outcome:
+        return _told(self._conversation.user_event(payload, self._origin({}, "event", number)))
+
+    def _take_prompt_item(self, item: dict[str, Any], number: int) -> Outcome:
+        return _told(self._conversation.user_item(item, self._origin(item, "event", number)))
+
+    def _take_agent_message(self, payload: dict[str, Any], number: int) -> Outcome:
+        words = text(payload.get("message")) or ""
+        return _told(self._conversation.answer(words, self._origin({}, "event", number)))
+
+    def _take_agent_item(self, item: dict[str, Any], number: int) -> Outcome:
+        words = text(item.get("text")) or _joined(item.get("content"))
+        return _told(self._conversation.answer(words, self._origin(item, "event", number)))
+
+    def _take_agent_reasoning(self, payload: dict[str, Any], number: int) -> Outcome:
+        words = text(payload.get("text")) or ""
+        return _told(self._conversation.think(words, self._origin({}, "event", number)))
+
+    def _take_reasoning_item(self, item: dict[str, Any], number: int) -> Outcome:
+        return _told(self._conversation.reasoning_item(item, self._origin(item, "event", number)))
+
+    def _origin(self, named: dict[str, Any], layer: Layer, number: int) -> Origin:
+        return Origin(text(named.get("id")) or self._state.place(number), layer, number)
+
+    def _take_plan(self, item: dict[str, Any], number: int) -> Outcome:
+        """A plan, which stands in the answer's own response item where there are any."""
+        return "noise" if self._state.has_items else self._take_agent_item(item, number)
+
+    def _take_hook(self, item: dict[str, Any], number: int) -> Outcome:
+        """What a hook told the model, which stands in a response item where there are any."""
+        words = "" if self._state.has_items else _joined(item.get("fragments"))
+        return _told(self._conversation.note(words, number))
+
+    def _take_review(self, payload: dict[str, Any], number: int) -> Outcome:
+        asked = text(member(payload, "target").get("instructions"))
+        words = asked or text(payload.get("prompt")) or text(payload.get("user_facing_hint"))
+        return _told(self._conversation.note(words, number, role="user" if asked else "system"))
+
+    def _take_findings(self, payload: dict[str, Any], number: int) -> Outcome:
+        review = member(payload, "review_output")
+        pieces = [text(review.get("overall_explanation"))]
+        for one in objects(review.get("findings")):
+            pieces += [text(one.get("title")), text(one.get("body"))]
+        return _told(self._conversation.note("\n\n".join(filter(None, pieces)), number))
+
+    def _take_goal(self, payload: dict[str, Any], number: int) -> Outcome:
+        words = text(member(payload, "goal").get("objective")) or ""
+        is_same, self._state.goal = key(words) == self._state.goal, key(words)
+        return _told(not is_same and self._conversation.note(words, number))
+
+    def _take_speech(self, payload: dict[str, Any], number: int) -> Outcome:
+        if payload.get("type") != "transcript_segment":
+            return "noise"
+        words = text(payload.get("text")) or ""
+        if payload.get("role") == "assistant":
+            return self._take_agent_message({"message": words}, number)
+        return self._take_prompt({"message": words}, number)
+
+    # Errors, compactions, usage
+
+    def _take_error(self, payload: dict[str, Any], number: int) -> Outcome:
+        return self._fail(payload, "event", number)
+
+    def _take_turn_end(self, payload: dict[str, Any], number: int) -> Outcome:
+        self._records.close_answer()
+        return self._fail(payload, "item", number) if member(payload, "error") else "noise"
+
+    def _fail(self, payload: dict[str, Any], layer: Layer, number: int) -> Outcome:
         told = payload.get("error")
         words = text(payload.get("message")) or text(member(told).get("message")) or text(told)
+        if self._state.is_repeat("error", key(words or ""), Origin("", layer, number)):
+            return "noise"
         info = payload.get("codex_error_info") or member(told).get("codex_error_info")
         kind = text(info) or next(iter(member(info)), None) or text(member(told).get("kind"))
         self._records.error(number, kind or text(payload.get("type")) or "error", shortened(words))
         return "imported"
-
-    def _take_turn_end(self, payload: dict[str, Any], number: int) -> Outcome:
-        self._records.close_answer()
-        return self._fail(payload, number) if member(payload, "error") else "noise"
 
     def _take_abort(self, payload: dict[str, Any], number: int) -> Outcome:
         self._records.close_answer()
         self._records.error(number, "turn_aborted", text(payload.get("reason")))
         return "imported"
 
-    def _take_compacted(self, line: Line, number: int) -> Outcome:
-        outcome = self._compact("record", number)
-        is_told = self._conversation.note(text(line.payload.get("message")), number)
-        return "imported" if is_told else outcome
+    def _take_compaction(self, _payload: dict[str, Any], number: int) -> Outcome:
+        return _told(self._accounting.compact("event", number))
 
-    def _take_compaction_event(self, _payload: dict[str, Any], number: int) -> Outcome:
-        return self._compact("event", number)
+    def _take_item_compaction(self, _payload: dict[str, Any], number: int) -> Outcome:
+        return _told(self._accounting.compact("item", number))
 
-    def _compact(self, kind: str, number: int) -> Outcome:
-        """One compaction, which up to three kinds of record tell of."""
-        state, known = self._state, self._state.compacted
-        is_known = known is not None and number - known.line <= _COMPACTION_LINES
-        if known is not None and is_known and kind not in known.kinds:
-            known.kinds.append(kind)
-            return "noise"
-        self._records.close_answer()
-        counter = state.counter
-        found = Compacted(state.row(state.place(number)), number, state.now or 0, [kind])
-        found.is_measured = counter.estimate > 0
-        self._add_compaction(found, counter.context or None, counter.estimate or None)
-        state.compacted = found
-        return "imported"
+    def _take_compacted(self, payload: dict[str, Any], number: int) -> Outcome:
+        is_new = self._accounting.compact("record", number)
+        has_summary = self._conversation.note(text(payload.get("message")), number)
+        return _told(is_new or has_summary)
 
-    def _add_compaction(self, found: Compacted, before: int | None, after: int | None) -> None:
-        self._records.batch.compactions.append(
-            Compaction(found.id, self._state.id, found.created_at, before, after)
-        )
+    def _take_usage_record(self, payload: dict[str, Any], _number: int) -> Outcome:
+        return _told(self._accounting.record(payload))
 
-    # Usage
-
-    def _take_count(self, line: Line, number: int) -> Outcome:
-        counter = self._state.counter
-        info = line.payload.get("info", line.payload)
-        if not isinstance(info, dict):
-            return "noise"
-        used = counter.observe(info)
-        if used is not None:
-            self._use(used, {**_tier(line.payload), **info}, info)
-            return "imported"
-        known = self._state.compacted
-        if known is None or known.is_measured or not counter.estimate:
-            return "noise"
-        if number - known.line > _COMPACTION_LINES:
-            return "noise"
-        known.is_measured = True
-        self._add_compaction(known, None, counter.estimate)
-        return "imported"
-
-    def _take_usage_record(self, line: Line, _number: int) -> Outcome:
-        counter, payload = self._state.counter, line.payload
-        thread = line.thread_id
-        if thread is not None and row_id(thread) != self._state.id:
-            counter.skip_record()
-            return "noise"
-        used = counter.record(payload.get("usage"))
-        if used is None:
-            return "noise"
-        self._use(used, payload, payload)
-        self._records.close_answer()
-        return "imported"
-
-    def _take_whole_turn(self, line: Line, number: int) -> Outcome:
-        return self._take_turn_usage(line.payload, number)
+    def _take_count(self, payload: dict[str, Any], number: int) -> Outcome:
+        return _told(self._accounting.count(payload, number))
 
     def _take_turn_usage(self, payload: dict[str, Any], _number: int) -> Outcome:
-        """The usage of a whole turn, all that `codex exec --json` tells."""
-        used = self._state.counter.add(payload.get("usage"))
-        if used is None:
-            return "noise"
-        usage = member(payload, "usage")
-        self._use(used, usage, usage)
-        self._records.close_answer()
-        return "imported"
-
-    def _use(self, used: Tokens, stated: dict[str, Any], raw: dict[str, Any]) -> None:
-        state, usage = self._state, usage_of(used, stated)
-        usage.raw = json_text(raw)
-        usage.id, usage.session_id = state.usage_id(), state.id
-        usage.session_at = state.created_at
-        usage.message_id = self._records.weigh_answer(used)
-        usage.project_path = state.cwd
-        usage.git_branch = state.git_branch
-        usage.provider = state.provider or "openai"
-        usage.model = usage.model or state.model
-        usage.occurred_at = state.now
-        usage.service_tier = usage.service_tier or state.service_tier
-        usage.is_sidechain = self._records.is_sidechain
-        self._records.batch.usage.append(usage)
+        return _told(self._accounting.turn(payload))
 
 
-def _said(*, is_new: bool) -> Outcome:
+def _told(is_new: bool) -> Outcome:  # noqa: FBT001 - the one thing it says
     return "imported" if is_new else "noise"
 
 
-def _tier(payload: dict[str, Any]) -> dict[str, Any]:
-    return {name: payload[name] for name in ("service_tier", "model") if name in payload}
+def _joined(blocks: Any) -> str:
+    pieces = (text(one.get("text")) for one in objects(blocks))
+    return "\n\n".join(piece for piece in pieces if piece)
 
 
 def _snake(name: str) -> str:
-    return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
-
-
-_Taker = "Callable[[Reading, dict[str, Any], int], Outcome]"
-_EVENTS: dict[str, Any] = {}
-_ITEMS: dict[str, Any] = {}
+    return _HUMP.sub("_", name).lower()

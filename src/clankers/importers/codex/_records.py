@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from clankers.importers._batch import Batch, Resume
+from clankers.importers import Resume
+from clankers.importers._batch import Batch
 from clankers.importers._values import row_id
 from clankers.importers.codex._attachments import Attachments
 from clankers.importers.codex._blocks import (
@@ -34,13 +35,12 @@ class Records:
         self.attachments = Attachments()
         self._tools: dict[str, ToolCall] = {}
 
-    def finish(self, resume: Resume) -> Batch:
+    def finish(self) -> Batch:
         """The batch with all that was collected; the open answer goes along as it is so far."""
         if self.state.answer is not None:
             self.batch.messages.append(self._answered(self.state.answer))
         self.batch.tools = list(self._tools.values())
         self.batch.attachments = self.attachments.all()
-        self.batch.resume = resume
         return self.batch
 
     # Messages

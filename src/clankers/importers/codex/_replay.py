@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 from attrs import define
 
-from clankers.errors import ImporterError
-from clankers.importers._batch import Resume
+from clankers.importers import Resume
 from clankers.importers._jsonl import decode_line, read_chunks
 from clankers.importers._values import count, milliseconds, text
 from clankers.importers.codex._files import created_at, rollouts_of
@@ -157,7 +156,7 @@ def facts_of(thread: str, beside: Path) -> Facts | None:
         try:
             status = path.stat()
             facts = _facts_in(str(path), status.st_size, status.st_mtime_ns)
-        except (OSError, ImporterError):
+        except OSError:
             continue
         is_found = True
         turns |= facts.turns

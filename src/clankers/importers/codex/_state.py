@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import msgspec
 
@@ -15,15 +15,17 @@ from clankers.importers._values import (
     row_id,
     text,
 )
-from clankers.importers.codex._blocks import Answer
+from clankers.importers.codex._blocks import Answer  # noqa: TC001 - msgspec resolves it
 from clankers.importers.codex._files import created_at, named_ids
-from clankers.importers.codex._lines import Line, member
+from clankers.importers.codex._lines import member
 from clankers.importers.codex._replay import Replay
 from clankers.importers.codex._usage import Counter
 from clankers.models import Session
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from clankers.importers.codex._lines import Line
 
 AGENT = "codex"
 PROMPTED, NAMED = 1, 2
@@ -33,6 +35,14 @@ _HEARD_LINES = 64
 _SUBAGENT_SOURCES = frozenset({"subagent", "guardian_review"})
 
 Layer = Literal["item", "event"]
+
+
+class Origin(NamedTuple):
+    """Where a text comes from: the id it goes by, the kind of record, the line."""
+
+    native_id: str
+    layer: Layer
+    line: int
 
 
 class Heard(msgspec.Struct, array_like=True):
@@ -123,28 +133,31 @@ class State(msgspec.Struct):
     @property
     def now(self) -> int | None:
         """When the line was written, or the one before it, or the session, as far as is known."""
-        return self.last_at or self.created_at or created_at(self.session_id)
+        return self.last_at or self.began_at
+
+    @property
+    def began_at(self) -> int | None:
+        """When the session began: by its header or first line, else by its id."""
+        return self.created_at or created_at(self.session_id)
 
     def next_seq(self) -> int:
         self.seq = next_seq(self.seq, self.now)
         return self.seq
 
-    def is_repeat(
-        self, speaker: str, layer: Layer, key: str, native_id: str, line: int
-    ) -> Heard | None:
+    def is_repeat(self, speaker: str, key: str, origin: Origin) -> Heard | None:
         """The record of the other kind that has said the same just before, or None.
 
         Each record answers for one other: the same words said twice stay two messages.
         """
         if not key:
             return None
-        recent = [one for one in self.heard if line - one.line <= _HEARD_LINES]
+        recent = [one for one in self.heard if origin.line - one.line <= _HEARD_LINES]
         for one in recent:
-            if one.speaker == speaker and one.layer != layer and one.key == key:
+            if one.speaker == speaker and one.layer != origin.layer and one.key == key:
                 recent.remove(one)
                 self.heard = recent
                 return one
-        recent.append(Heard(speaker, layer, key, native_id, line))
+        recent.append(Heard(speaker, origin.layer, key, origin.native_id, origin.line))
         self.heard = recent[-_HEARD:]
         return None
 
@@ -223,7 +236,7 @@ class State(msgspec.Struct):
         path = self.project_path
         return Session(
             self.id,
-            self.created_at or created_at(self.id),
+            self.began_at,
             self.updated_at,
             source=AGENT,
             title=self.title,

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, BinaryIO, cast
-
-from clankers.errors import ImporterError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,7 +21,7 @@ def open_rollout(path: Path, offset: int = 0) -> Iterator[BinaryIO]:
     readable text does.
 
     Raises:
-        ImporterError: the file is named as compressed but is not.
+        OSError: the file cannot be read, or is named as compressed and is not.
     """
     with path.open("rb") as file:
         if path.suffix != ".zst":
@@ -38,9 +37,8 @@ def open_rollout(path: Path, offset: int = 0) -> Iterator[BinaryIO]:
             _skip(stream, offset)
             yield stream
         except ZstdError as problem:
-            raise ImporterError(
-                f"{path} is not a readable zstd file: {problem}",
-                hint="restore it from a backup, or remove it from the sessions folder",
+            raise OSError(
+                errno.EIO, f"not a readable zstd file ({problem})", str(path)
             ) from problem
 
 

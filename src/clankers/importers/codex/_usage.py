@@ -138,7 +138,7 @@ def _last(info: dict[str, Any]) -> Tokens | None:
     return tokens_of(info.get("last_token_usage")) or tokens_of(info)
 
 
-def usage_of(used: Tokens, stated: dict[str, Any]) -> Usage:
+def usage_of(used: Tokens, stated: dict[str, Any], raw: dict[str, Any]) -> Usage:
     """The row of a response, its ids and its place still empty."""
     return Usage(
         "",
@@ -151,5 +151,5 @@ def usage_of(used: Tokens, stated: dict[str, Any]) -> Usage:
         output_tokens=used.output,
         reasoning_tokens=used.reasoning,
         service_tier=text(stated.get("service_tier")),
-        raw=json_text(stated),
+        raw=json_text(raw),
     )

@@ -1,0 +1,169 @@
+"""Doctor: what is here, what is wrong with it, and what to do."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import stat
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+import apsw
+
+from clankers import __version__, _paths
+from clankers.errors import ClankersError
+from clankers.importers import agents, importer
+from clankers.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from clankers.config import Config
+
+__all__ = ["Finding", "examine"]
+
+Level = Literal["ok", "note", "warning", "error"]
+_SHORT_RETENTION_DAYS = 90
+
+
+class Finding(NamedTuple):
+    """One thing that was looked at; `hint` says what to do, or is ""."""
+
+    level: Level
+    subject: str
+    message: str
+    hint: str = ""
+
+
+def examine(config: Config, *, database: Path, thorough: bool = False) -> list[Finding]:
+    """Looks at versions, paths, the database and the agents; changes nothing.
+
+    `thorough` checks every page and index of the database, which takes a second per few
+    hundred megabytes.
+    """
+    return [
+        _versions(),
+        *_config(config),
+        *_database(database, thorough=thorough),
+        *_agents(),
+    ]
+
+
+def _versions() -> Finding:
+    return Finding(
+        "ok",
+        "versions",
+        f"clankers {__version__}, Python {platform.python_version()},"
+        f" SQLite {apsw.sqlite_lib_version()}, apsw {apsw.apsw_version()}",
+    )
+
+
+def _config(config: Config) -> Iterator[Finding]:
+    exists = "" if config.path.exists() else " (not made yet: defaults are in effect)"
+    yield Finding("ok", "data", str(_paths.data_dir()))
+    yield Finding("ok", "config", f"{config.path}{exists}, profile {config.active_profile}")
+    if unknown := config.unknown_keys():
+        yield Finding("note", "config", f"keys this version does not know: {', '.join(unknown)}")
+
+
+def _database(path: Path, *, thorough: bool) -> Iterator[Finding]:
+    if not path.exists():
+        hint = "'clankers-cli import' makes it, 'clankers-cli import --sample' with an example"
+        yield Finding("note", "database", f"{path} does not exist yet", hint)
+        return
+    try:
+        with Store.open(path, read_only=True) as store:
+            yield _size(store)
+            yield _integrity(store, thorough=thorough)
+            yield from _unpriced(store)
+    except ClankersError as problem:
+        yield Finding("error", "database", str(problem), problem.hint)
+    yield from _rights(path)
+
+
+def _size(store: Store) -> Finding:
+    tables = ("sessions", "messages", "tools", "usage")
+    counted = ", ".join(
+        f"{store.connection.execute(f'SELECT count(*) FROM {table}').get} {table}"
+        for table in tables
+    )
+    megabytes = store.path.stat().st_size / 1_000_000
+    return Finding("ok", "database", f"{store.path}, {megabytes:.1f} MB: {counted}")
+
+
+def _integrity(store: Store, *, thorough: bool) -> Finding:
+    pragma = "integrity_check" if thorough else "quick_check"
+    problems = [str(row[0]) for row in store.connection.execute(f"PRAGMA {pragma}(5)")]
+    orphans = store.connection.execute("SELECT count(*) FROM pragma_foreign_key_check").get
+    if problems == ["ok"] and not orphans:
+        return Finding("ok", "database", f"{pragma} and references are fine")
+    if orphans:
+        problems.append(f"{orphans} rows refer to what is not there")
+    return Finding(
+        "error",
+        "database",
+        "; ".join(problem for problem in problems if problem != "ok"),
+        "copy the file away, then restore one from the backups beside it or import anew",
+    )
+
+
+def _unpriced(store: Store) -> Iterator[Finding]:
+    from clankers.usage import unpriced_models
+
+    for provider, model, responses, _tokens in unpriced_models(store):
+        yield Finding(
+            "warning",
+            "prices",
+            f"no price for {model or 'an unnamed model'} ({provider or 'unknown provider'}):"
+            f" {responses} responses are in no cost",
+            f"clankers-cli prices set {model or 'MODEL'} --input DOLLARS --output DOLLARS",
+        )
+
+
+def _rights(path: Path) -> Iterator[Finding]:
+    if os.name != "posix":
+        return
+    mode = stat.S_IMODE(path.stat().st_mode)
+    if mode & 0o077:
+        yield Finding(
+            "warning",
+            "database",
+            f"others may read or write it (mode {mode:04o})",
+            f"chmod 600 {path}",
+        )
+
+
+def _agents() -> Iterator[Finding]:
+    environ, home = _paths.environment(), Path.home()
+    found_any = False
+    for agent in agents():
+        found = importer(agent)
+        for root in found.roots(environ, home):
+            if root.exists():
+                found_any = True
+                files = sum(1 for _path in found.find(root))
+                yield Finding("ok", "agent", f"{agent}: {files} session files in {root}")
+                yield from _retention(agent, root)
+    if not found_any:
+        yield Finding("note", "agent", "no agent's sessions are on this machine")
+
+
+def _retention(agent: str, root: Path) -> Iterator[Finding]:
+    """Claude Code deletes transcripts after `cleanupPeriodDays`, 30 unless its settings differ."""
+    if agent != "claude-code":
+        return
+    settings = root.parent / "settings.json"
+    days = 30
+    try:
+        found = json.loads(settings.read_text("utf-8")).get("cleanupPeriodDays")
+        days = found if isinstance(found, int) else days
+    except (OSError, ValueError, AttributeError):
+        pass
+    if days < _SHORT_RETENTION_DAYS:
+        yield Finding(
+            "warning",
+            "retention",
+            f"{agent} deletes transcripts after {days} days ({settings}); what was imported stays",
+            "import regularly, or raise cleanupPeriodDays in that file",
+        )

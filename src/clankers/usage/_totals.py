@@ -1,0 +1,186 @@
+"""Totals of usage by time, model, project and other dimensions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
+
+from clankers.errors import UsageError
+from clankers.store._connection import translated
+from clankers.usage._spans import (
+    FIRST_MOMENT,
+    LAST_MOMENT,
+    calendar_span,
+    selection,
+    sums_by_span,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from datetime import tzinfo
+
+    import apsw
+
+    from clankers.store import Store
+    from clankers.usage._spans import Selection, Span
+
+Dimension = Literal[
+    "day", "week", "month", "model", "project", "source", "session", "branch", "device"
+]
+UNKNOWN = "unknown"
+_COLUMNS = {
+    "model": "model",
+    "project": "project_path",
+    "source": "source",
+    "session": "session_id",
+    "branch": "git_branch",
+    "device": "origin_device",
+}
+_SUMS = (
+    "count(DISTINCT u.session_id), count(*), sum(u.input_tokens), sum(u.cache_read_tokens),"
+    " sum(u.cache_write_5m_tokens), sum(u.cache_write_1h_tokens), sum(u.output_tokens),"
+    " sum(u.reasoning_tokens), sum(u.cost), sum(u.cost IS NULL)"
+)
+_MICRODOLLARS = 1_000_000
+
+
+class UsageTotal(NamedTuple):
+    """What a day, a model, a project ... used.
+
+    Attributes:
+        key: ``2026-11-23``, ``2026-W48``, ``2026-11``, or a name, path or id; "unknown"
+            where the responses do not say.
+        sessions: in how many sessions; one may count under several keys.
+        responses: of models, each counted once however many files tell of it.
+        input_tokens: uncached input only.
+        cache_read_tokens: input read from the cache.
+        cache_write_5m_tokens: input written to the cache for five minutes.
+        cache_write_1h_tokens: input written to the cache for an hour.
+        output_tokens: reasoning included.
+        reasoning_tokens: the part of the output that was reasoning, where agents say it.
+        cost: US dollars; None when no response has a price, never 0 for that.
+        unpriced_responses: how many responses `cost` leaves out.
+    """
+
+    key: str
+    sessions: int
+    responses: int
+    input_tokens: int
+    cache_read_tokens: int
+    cache_write_5m_tokens: int
+    cache_write_1h_tokens: int
+    output_tokens: int
+    reasoning_tokens: int
+    cost: float | None
+    unpriced_responses: int
+
+
+def total_usage(
+    store: Store,
+    *,
+    by: Dimension = "day",
+    since: int | None = None,
+    until: int | None = None,
+    zone: tzinfo | None = None,
+    source: str | None = None,
+    project: str | None = None,
+) -> list[UsageTotal]:
+    """Usage by one dimension: times in their order, others by cost, the highest first.
+
+    An estimate counts only while its session has no measured response.
+
+    Args:
+        store: what to sum up.
+        by: day, ISO week, month, model, project, source, session, branch or device.
+        since: epoch ms; responses at or after it.
+        until: epoch ms; responses before it.
+        zone: whose days, weeks and months; the system's by default.
+        source: only of this agent.
+        project: only of the project with this path, or whose path ends in this name.
+
+    Raises:
+        UsageError: there is no such dimension.
+    """
+    if by not in get_args(Dimension):
+        raise UsageError(
+            f"usage cannot be shown by {by!r}", hint=f"one of: {', '.join(get_args(Dimension))}"
+        )
+    rows = selection(source=source, project=project, since=since, until=until)
+    with translated(store.path):
+        if by in _COLUMNS:
+            return _by_column(store.connection, _COLUMNS[by], rows)
+        span_at = calendar_span(by, _zone(zone))
+        totals = list(_by_time(store.connection, span_at, rows, since=since, until=until))
+        is_all = since is None and until is None
+        return totals + (_undated(store.connection, rows) if is_all else [])
+
+
+def grand_total(
+    store: Store,
+    *,
+    since: int | None = None,
+    until: int | None = None,
+    source: str | None = None,
+    project: str | None = None,
+) -> UsageTotal:
+    """All of it in one, under the key "total"; the arguments are those of `total_usage`.
+
+    Its sessions are fewer than the sum over days, for one may last for many.
+    """
+    rows = selection(source=source, project=project, since=since, until=until)
+    with translated(store.path):
+        return _sum(store.connection, "total", rows)
+
+
+def _zone(zone: tzinfo | None) -> tzinfo:
+    if zone is not None:
+        return zone
+    from clankers.times import zone as system_zone
+
+    return system_zone()
+
+
+def _by_time(
+    connection: apsw.Connection,
+    span_at: Callable[[int], Span],
+    rows: Selection,
+    *,
+    since: int | None,
+    until: int | None,
+) -> Iterator[UsageTotal]:
+    spans = sums_by_span(connection, span_at, _SUMS, rows, since=since, until=until)
+    return (_total(span.key, sums) for span, sums in spans)
+
+
+def _undated(connection: apsw.Connection, rows: Selection) -> list[UsageTotal]:
+    """What no day can claim: without a time, or with one that no calendar has."""
+    times = f"u.occurred_at < {FIRST_MOMENT} OR u.occurred_at >= {LAST_MOMENT}"
+    beyond = f"(u.occurred_at IS NULL OR {times})"
+    total = _sum(connection, UNKNOWN, rows._replace(sql=f"{beyond} AND {rows.sql}"))
+    return [total] if total.responses else []
+
+
+def _by_column(connection: apsw.Connection, column: str, rows: Selection) -> list[UsageTotal]:
+    found = connection.execute(
+        f"SELECT coalesce(nullif(u.{column}, ''), '{UNKNOWN}'), {_SUMS} FROM usage u"
+        f" WHERE {rows.sql} GROUP BY 1",
+        rows.values,
+    )
+    totals = [_total(key, sums) for key, *sums in found]
+    return sorted(totals, key=lambda one: (-(one.cost or 0), -_tokens(one), one.key))
+
+
+def _tokens(total: UsageTotal) -> int:
+    return sum(total[3:8])
+
+
+def _sum(connection: apsw.Connection, key: str, rows: Selection) -> UsageTotal:
+    sums = connection.execute(
+        f"SELECT {_SUMS} FROM usage u WHERE {rows.sql}", rows.values
+    ).fetchone()
+    return _total(key, sums or ())
+
+
+def _total(key: str, sums: Any) -> UsageTotal:
+    *counts, cost, unpriced = sums
+    dollars = None if cost is None else cost / _MICRODOLLARS
+    return UsageTotal._make((key, *(count or 0 for count in counts), dollars, unpriced or 0))

@@ -1,0 +1,127 @@
+"""`clankers-cli import`: read the sessions of the agents on this machine."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+from clankers.formats import visible, write_report_json, write_table
+from clankers.importing import SAMPLE_SESSIONS, import_sessions
+from clankers.store import Store
+from clankers_cli import _context, _terminal
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+
+    from clankers.importing import ImportReport, Progress
+
+_SHOWN_FAILURES = 10
+
+
+def configure(parser: ArgumentParser) -> None:
+    parser.add_argument("agents", metavar="AGENT", nargs="*", help="only these; all by default")
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument(
+        "--path",
+        metavar="P",
+        help="an agent's root, any folder with transcripts somewhere below, or one file",
+    )
+    where.add_argument(
+        "--sample", action="store_true", help="a few hand-written sessions that come along"
+    )
+    parser.add_argument(
+        "--since", metavar="D", help="only files written since a date, a time or N{h,d,w,m} ago"
+    )
+    parser.add_argument(
+        "--full", action="store_true", help="read files again from the start that were read before"
+    )
+    parser.add_argument("--dry-run", action="store_true", help="read and count, write nothing")
+
+
+def run(args: Namespace) -> int:
+    path = _context.database_path(args)
+    with ExitStack() as stack:
+        store = stack.enter_context(Store.open(_written_to(path, args, stack)))
+        bar = stack.enter_context(_Bar())
+        report = import_sessions(
+            store,
+            args.agents or None,
+            path=SAMPLE_SESSIONS if args.sample else args.path,
+            since=_since(args),
+            full=args.full,
+            dry_run=args.dry_run,
+            on_progress=bar.show,
+        )
+    if args.json:
+        write_report_json(sys.stdout, report.to_dict())
+    else:
+        _print_report(report, path, dry_run=args.dry_run)
+    return _print_failures(report)
+
+
+def _written_to(path: Path, args: Namespace, stack: ExitStack) -> Path:
+    """The database; for a dry run without one, a passing one, so that none is made."""
+    if args.dry_run and not path.exists():
+        return Path(stack.enter_context(TemporaryDirectory()), path.name)
+    return path
+
+
+def _since(args: Namespace) -> int | None:
+    if args.since is None:
+        return None
+    from clankers.times import parse_when
+
+    return parse_when(args.since, zone=_context.zone(args))
+
+
+class _Bar(ExitStack):
+    """A progress bar that begins with the first file; there may be none to read."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._bar: _terminal.Progress | None = None
+        self._done = 0
+
+    def show(self, progress: Progress) -> None:
+        if self._bar is None:
+            self._bar = self.enter_context(_terminal.Progress(progress.bytes))
+        self._bar.advance(progress.bytes_done - self._done, str(progress.path or ""))
+        self._done = progress.bytes_done
+
+
+def _print_report(report: ImportReport, database: Path, *, dry_run: bool) -> None:
+    if not report.files:
+        print("no sessions found")
+        places = ", ".join(visible(str(one.path)) for one in report.sources)
+        print(f"looked in: {places}" if places else "no agent's folder is on this machine")
+        print("try: clankers-cli import --sample")
+        return
+    columns = ("agent", "files", "read", "new", "updated", "lines", "malformed", "where")
+    rows = [
+        (one.agent, one.files, one.read, one.new, one.updated, one.lines, one.malformed, str(one.path))
+        for one in report.sources
+    ]  # fmt: skip
+    write_table(sys.stdout, columns, rows)
+    done = "would import" if dry_run else "imported"
+    print(
+        f"\n{done} {report.read} of {report.files} files ({report.new} new, {report.updated}"
+        f" updated, {report.unchanged} unchanged): {report.lines} lines, {report.imported}"
+        f" with content, {report.noise} noise, {report.unknown} unknown,"
+        f" {report.malformed} malformed"
+    )
+    if not dry_run:
+        print(f"into {visible(str(database))}")
+
+
+def _print_failures(report: ImportReport) -> int:
+    """Says which files could not be read; the exit code."""
+    for failure in report.failures[:_SHOWN_FAILURES]:
+        message = visible(f"{failure.path}: {failure.message}")
+        print(f"clankers-cli: could not read {message}", file=sys.stderr)
+    if len(report.failures) > _SHOWN_FAILURES:
+        hidden = len(report.failures) - _SHOWN_FAILURES
+        print(f"clankers-cli: and {hidden} more files", file=sys.stderr)
+    return 1 if report.failures else 0
