@@ -91,7 +91,9 @@ def _stands_well(found: re.Match[str]) -> bool:
 
 
 def _joins(character: str) -> bool:
-    return bool(character) and any(low <= ord(character) <= high for low, high in _JOINING)
+    if not character or not character.isprintable():
+        return False
+    return any(low <= ord(character) <= high for low, high in _JOINING)
 
 
 def _escape_as_json(found: re.Match[str]) -> str:

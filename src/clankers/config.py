@@ -115,7 +115,7 @@ class Config:
         try:
             return times.zone(None if name is None else str(name))
         except ConfigError as problem:
-            place = "CLANKERS_TIMEZONE" if source == "env" else f"{self.path}, timezone"
+            place = SETTINGS["timezone"].variable if source == "env" else f"{self.path}, timezone"
             raise ConfigError(f"{place}: {problem}", hint=problem.hint) from None
 
     def set(self, key: str, value: Value) -> None:

@@ -15,6 +15,7 @@ from clankers import __version__, _paths
 from clankers.errors import ClankersError
 from clankers.importers import agents, importer
 from clankers.store import Store
+from clankers.store._connection import translated
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -73,7 +74,7 @@ def _database(path: Path, *, thorough: bool) -> Iterator[Finding]:
         yield Finding("note", "database", f"{path} does not exist yet", hint)
         return
     try:
-        with Store.open(path, read_only=True) as store:
+        with translated(path), Store.open(path, read_only=True) as store:
             yield _size(store)
             yield _integrity(store, thorough=thorough)
             yield from _unpriced(store)

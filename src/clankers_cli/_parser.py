@@ -63,14 +63,16 @@ class CommandParser(argparse.ArgumentParser):
     """
 
     def __init__(self, *, module: str = "", **options: Any) -> None:
-        super().__init__(formatter_class=_Formatter, allow_abbrev=False, **options)
+        super().__init__(formatter_class=_Formatter, allow_abbrev=False, add_help=False, **options)
         self._module = module
-        _add_global_options(self)
+        if not module:
+            _add_common_options(self)
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> tuple[Any, list[str]]:
         if self._module:
             command = import_module(self._module)
             self._module = ""
+            _add_common_options(self)
             command.configure(self)
             self.set_defaults(run=command.run)
         return super().parse_known_args(args, namespace)
@@ -92,7 +94,8 @@ class _Formatter(argparse.RawDescriptionHelpFormatter):
         super().__init__(prog, width=max(40, _terminal.width(sys.stdout) - 2))
 
 
-def _add_global_options(parser: argparse.ArgumentParser) -> None:
+def _add_common_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("-h", "--help", action="help", help="show this help message and exit")
     # Without a default an option says nothing unless it is given, so that the parser of a
     # subcommand leaves alone what stood before it.
     group = parser.add_argument_group("global options")

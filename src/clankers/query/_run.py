@@ -58,8 +58,7 @@ class Run:
         self._bindings = _bindings(params)
         self._timeout = timeout
         self._left = timeout
-        self._cursor = connection.cursor()
-        self._rows: Iterator[tuple[Value, ...]] = self._cursor
+        self._rows: Iterator[tuple[Value, ...]] = iter(())
         self._fetched = 0
         self._stretch = 1
         self._problem: errors.ClankersError | None = None
@@ -89,6 +88,8 @@ class Run:
         self._cursor.close(force=True)
 
     def _start(self) -> None:
+        self._cursor = self._connection.cursor()
+        self._rows = self._cursor
         self._cursor.exec_trace = self._before_first_step
         try:
             self._execute(self._sql)

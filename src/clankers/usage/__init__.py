@@ -13,11 +13,13 @@ if TYPE_CHECKING:
     from clankers.usage._pricing import Pricer, PriceReport, price_usage
     from clankers.usage._totals import (
         Dimension,
+        UnpricedModel,
+        UsageReport,
         UsageTotal,
-        grand_total,
         total_usage,
+        unpriced_models,
+        usage_report,
     )
-    from clankers.usage._unpriced import UnpricedModel, unpriced_models
     from clankers.usage._update import PriceUpdate, update_prices
     from clankers.usage._user_prices import UserPrice, list_prices, set_price, unset_price
 
@@ -28,9 +30,9 @@ __all__ = [
     "Pricer",
     "UnpricedModel",
     "UsageBlock",
+    "UsageReport",
     "UsageTotal",
     "UserPrice",
-    "grand_total",
     "list_prices",
     "price_usage",
     "set_price",
@@ -39,6 +41,7 @@ __all__ = [
     "unset_price",
     "update_prices",
     "usage_blocks",
+    "usage_report",
 ]
 
 if not TYPE_CHECKING:
@@ -47,19 +50,20 @@ if not TYPE_CHECKING:
         "PriceReport": "_pricing",
         "PriceUpdate": "_update",
         "Pricer": "_pricing",
-        "UnpricedModel": "_unpriced",
+        "UnpricedModel": "_totals",
         "UsageBlock": "_blocks",
+        "UsageReport": "_totals",
         "UsageTotal": "_totals",
         "UserPrice": "_user_prices",
-        "grand_total": "_totals",
         "list_prices": "_user_prices",
         "price_usage": "_pricing",
         "set_price": "_user_prices",
         "total_usage": "_totals",
-        "unpriced_models": "_unpriced",
+        "unpriced_models": "_totals",
         "unset_price": "_user_prices",
         "update_prices": "_update",
         "usage_blocks": "_blocks",
+        "usage_report": "_totals",
     }
 
     def __getattr__(name: str) -> object:

@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from clankers.store._connection import translated
-from clankers.usage._spans import Span, selection, sums_by_span
+from clankers.usage._spans import ALL_TOKENS, Span, selection, sums_by_span
 
 if TYPE_CHECKING:
     from clankers.store import Store
@@ -16,9 +16,7 @@ _HOUR = 3_600_000
 _LENGTH = 5 * _HOUR
 _MICRODOLLARS = 1_000_000
 _COLUMNS = (
-    "count(*), sum(u.input_tokens + u.cache_read_tokens + u.cache_write_5m_tokens"
-    " + u.cache_write_1h_tokens + u.output_tokens), sum(u.cost), sum(u.cost IS NULL),"
-    " json_group_array(DISTINCT u.model)"
+    f"count(*), {ALL_TOKENS}, sum(u.cost), sum(u.cost IS NULL), json_group_array(DISTINCT u.model)"
 )
 
 

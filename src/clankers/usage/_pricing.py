@@ -7,17 +7,21 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from clankers.usage._known_rates import Asked, known_periods, remember
 from clankers.usage._price_list import current_list
-from clankers.usage._rates import Counts, Period, cost
+from clankers.usage._rates import cost
 from clankers.usage._user_prices import ModelPrices, stored_prices
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator
 
     import apsw
 
     from clankers.models import Usage
     from clankers.store import Store
     from clankers.usage._catalogue import Catalogue
+    from clankers.usage._rates import Band, Period
+
+    # The cost in microdollars, who said so, and by which price list.
+    Quote = tuple[int | None, str | None, str]
 
 SYNTHETIC = "<synthetic>"
 # A response of unknown time has the newest prices; later than this no calendar goes.
@@ -38,16 +42,18 @@ _PRICED_BY = (
     "reasoning_tokens",
     "web_searches",
 )
-_COUNTS_FROM = 7
+_COUNTS = slice(7, 14)
 _PRICED_TOGETHER = 10_000
 
 
-class Quote(NamedTuple):
-    """What a response cost in microdollars, who said so, and by which price list."""
+class _Known(NamedTuple):
+    """What is known of a model at a provider, in one tier and speed."""
 
-    cost: int | None
-    source: str | None
+    asked: Asked
     version: str
+    has_price: bool
+    user: ModelPrices
+    periods: list[Period]
 
 
 class PriceReport(NamedTuple):
@@ -86,10 +92,10 @@ def price_usage(store: Store, *, everything: bool = False) -> PriceReport:
 
 
 class Pricer:
-    """Quotes costs; one serves a whole import.
+    """Finds costs; one serves a whole import.
 
     Asks the database first and loads genai-prices only for what was never asked before.
-    The caller has a transaction open when it quotes.
+    The caller has a transaction open meanwhile.
     """
 
     def __init__(self, connection: apsw.Connection) -> None:
@@ -98,8 +104,7 @@ class Pricer:
         self._catalogue: Catalogue | None = None
         self._stored_prices = stored_prices(connection)
         self._periods = known_periods(connection, self._list.version)
-        self._users: dict[tuple[str, str], ModelPrices] = {}
-        self._versions: dict[str, str] = {}
+        self._known: dict[tuple[str | None, ...], _Known] = {}
 
     def price(self, records: Iterable[Usage]) -> None:
         """Fills in cost, cost_source and price_version of records that are to be stored."""
@@ -109,44 +114,43 @@ class Pricer:
 
     def version(self, model: str | None) -> str:
         """What `price_version` says on responses of this model that were priced now."""
-        model = model or ""
-        if model not in self._versions:
-            mark = self._user("", model).mark
-            self._versions[model] = self._list.version + (mark and f" prices {mark}")
-        return self._versions[model]
+        return self._learn((None, model, None, None)).version
 
-    def quote(self, row: Sequence[Any]) -> Quote:
+    def quote(self, row: tuple[Any, ...]) -> Quote:
         """The cost of a response, given what it is priced by."""
-        provider, model, tier, speed, occurred_at, estimated, reported = row[:_COUNTS_FROM]
-        version = self.version(model)
-        at = _LATEST if occurred_at is None else min(max(occurred_at, 0), _LATEST)
-        countable = bool(model) and model != SYNTHETIC and not estimated
-        if countable and (bands := self._user(provider or "", model).bands(at)):
-            return Quote(cost(bands, Counts(*row[_COUNTS_FROM:])), "user", version)
+        known = self._known.get(row[:4]) or self._learn(row[:4])
+        at, estimated, reported = row[4:7]
+        at = _LATEST if at is None else min(max(at, 0), _LATEST)
+        is_countable = known.has_price and not estimated
+        if is_countable and (bands := known.user.bands(at)):
+            return cost(bands, row[_COUNTS]), "user", known.version
         if reported is not None and reported > 0:
-            return Quote(reported, "reported", version)
-        if countable:
-            asked = Asked(provider or "", model, tier or "", speed or "")
-            if bands := self._period(asked, at).bands:
-                return Quote(cost(bands, Counts(*row[_COUNTS_FROM:])), "genai-prices", version)
-        return Quote(None, None, version)
+            return reported, "reported", known.version
+        if is_countable and (bands := self._bands(known, at)):
+            return cost(bands, row[_COUNTS]), "genai-prices", known.version
+        return None, None, known.version
 
-    def _user(self, provider: str, model: str) -> ModelPrices:
-        found = self._users.get((provider, model))
-        if found is None:
-            found = ModelPrices(self._stored_prices, provider, model)
-            self._users[provider, model] = found
-        return found
+    def _learn(self, asked: tuple[str | None, ...]) -> _Known:
+        if asked not in self._known:
+            plainly = Asked(*(part or "" for part in asked))
+            user = ModelPrices(self._stored_prices, plainly.provider, plainly.model)
+            self._known[asked] = _Known(
+                asked=plainly,
+                version=self._list.version + (user.mark and f" prices {user.mark}"),
+                has_price=plainly.model not in ("", SYNTHETIC),
+                user=user,
+                periods=self._periods.setdefault(plainly, []),
+            )
+        return self._known[asked]
 
-    def _period(self, asked: Asked, at: int) -> Period:
-        periods = self._periods.setdefault(asked, [])
-        for period in periods:
+    def _bands(self, known: _Known, at: int) -> tuple[Band, ...]:
+        for period in known.periods:
             if period.from_at <= at < period.until_at:
-                return period
-        found = self._look_up(asked, at)
-        periods.append(found)
-        remember(self._connection, asked, found, self._list.version)
-        return found
+                return period.bands
+        found = self._look_up(known.asked, at)
+        known.periods.append(found)
+        remember(self._connection, known.asked, found, self._list.version)
+        return found.bands
 
     def _look_up(self, asked: Asked, at: int) -> Period:
         if self._catalogue is None:
@@ -169,26 +173,28 @@ class _Run:
         """Prices the rows of one model that were priced with one version."""
         where = "WHERE price_version IS ? AND model IS ?"
         select = (
-            f"SELECT n, session_id, cost, cost_source, {', '.join(_PRICED_BY)} FROM usage"
+            f"SELECT {', '.join(_PRICED_BY)}, n, session_id, cost, cost_source FROM usage"
             f" {where} AND n > ? ORDER BY n LIMIT {_PRICED_TOGETHER}"
         )
-        last: int = 0
+        last = 0
         while rows := self._connection.execute(select, (version, model, last)).fetchall():
-            self._write_changed(rows)
-            last = int(rows[-1][0])
+            last = self._write_changed(rows)
         # What costs the same is stamped all at once.
         self._connection.execute(
             f"UPDATE usage SET price_version = ? {where}",
             (self.pricer.version(model), version, model),
         )
 
-    def _write_changed(self, rows: list[tuple[Any, ...]]) -> None:
+    def _write_changed(self, rows: list[tuple[Any, ...]]) -> int:
+        """The `n` of the last row."""
         quote = self.pricer.quote
         changes = []
-        for n, session_id, old_cost, old_source, *row in rows:
+        n = 0
+        for row in rows:
             found = quote(row)
-            self.unpriced += found.cost is None
-            if found.cost != old_cost or found.source != old_source:
+            n, session_id, old_cost, old_source = row[len(_PRICED_BY) :]
+            self.unpriced += found[0] is None
+            if found[0] != old_cost or found[1] != old_source:
                 changes.append((*found, n))
                 self.sessions.add(session_id)
         self._connection.executemany(
@@ -196,6 +202,7 @@ class _Run:
         )
         self.rows += len(rows)
         self.changed += len(changes)
+        return n
 
 
 def _groups(connection: apsw.Connection) -> list[tuple[str | None, str | None]]:

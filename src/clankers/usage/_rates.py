@@ -41,32 +41,26 @@ class Period(NamedTuple):
     bands: tuple[Band, ...]
 
 
-class Counts(NamedTuple):
-    """What one response used, as its row in `usage` says it."""
+def cost(bands: tuple[Band, ...], used: tuple[int, ...]) -> int:
+    """What a response cost in microdollars, rounded half to even.
 
-    input: int
-    cache_read: int
-    cache_write_5m: int
-    cache_write_1h: int
-    output: int
-    reasoning: int
-    web_searches: int
-
-
-def cost(bands: tuple[Band, ...], used: Counts) -> int:
-    """Microdollars, rounded half to even."""
+    `used` is uncached input, cache reads, five-minute and one-hour cache writes, output,
+    reasoning (a part of the output) and web searches.
+    """
     fresh, read, write_5m, write_1h, output, reasoning, searches = used
     rates = _rates(bands, fresh + read + write_5m + write_1h)
+    fresh_rate, read_rate, write_5m_rate, write_1h_rate, *others = rates
+    output_rate, reasoning_rate, search_rate, request_rate = others
     reasoning = min(reasoning, output)
     exact = (
-        fresh * rates.input
-        + read * rates.cache_read
-        + write_5m * rates.cache_write_5m
-        + write_1h * rates.cache_write_1h
-        + (output - reasoning) * rates.output
-        + reasoning * rates.reasoning
-        + searches * rates.web_search
-        + rates.request
+        fresh * fresh_rate
+        + read * read_rate
+        + write_5m * write_5m_rate
+        + write_1h * write_1h_rate
+        + (output - reasoning) * output_rate
+        + reasoning * reasoning_rate
+        + searches * search_rate
+        + request_rate
     )
     return _half_even(exact, _MICRODOLLAR)
 

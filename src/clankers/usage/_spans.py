@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     import apsw
 
 # Times beyond these are errors of whoever wrote them: no calendar has a name for them.
+ALL_TOKENS = (
+    "sum(u.input_tokens + u.cache_read_tokens + u.cache_write_5m_tokens"
+    " + u.cache_write_1h_tokens + u.output_tokens)"
+)
 FIRST_MOMENT = -62_000_000_000_000
 LAST_MOMENT = 253_000_000_000_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

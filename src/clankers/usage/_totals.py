@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from math import fsum
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
 from clankers.errors import UsageError
 from clankers.store._connection import translated
 from clankers.usage._spans import (
+    ALL_TOKENS,
     FIRST_MOMENT,
     LAST_MOMENT,
     calendar_span,
@@ -41,6 +43,9 @@ _SUMS = (
     " sum(u.reasoning_tokens), sum(u.cost), sum(u.cost IS NULL)"
 )
 _MICRODOLLARS = 1_000_000
+# The places of the counts in a UsageTotal.
+_SUMMED = slice(2, 9)
+_NOTHING = (0,) * 7
 
 
 class UsageTotal(NamedTuple):
@@ -72,6 +77,37 @@ class UsageTotal(NamedTuple):
     reasoning_tokens: int
     cost: float | None
     unpriced_responses: int
+
+
+class UnpricedModel(NamedTuple):
+    """A model that cost something nobody knows; "" where the agent did not say which.
+
+    Attributes:
+        provider: as the agent calls it.
+        model: as the agent calls it; `set_price` takes this name.
+        responses: without a price.
+        tokens: of all kinds in them, cache reads included.
+    """
+
+    provider: str
+    model: str
+    responses: int
+    tokens: int
+
+
+class UsageReport(NamedTuple):
+    """Totals with what belongs under them.
+
+    Attributes:
+        rows: what `total_usage` gives.
+        total: their sum, under the key "total". A session that counts in several rows
+            counts once in it.
+        unpriced: the models whose responses the costs leave out, by tokens.
+    """
+
+    rows: list[UsageTotal]
+    total: UsageTotal
+    unpriced: list[UnpricedModel]
 
 
 def total_usage(
@@ -114,21 +150,35 @@ def total_usage(
         return totals + (_undated(store.connection, rows) if is_all else [])
 
 
-def grand_total(
+def usage_report(
     store: Store,
     *,
+    by: Dimension = "day",
     since: int | None = None,
     until: int | None = None,
+    zone: tzinfo | None = None,
     source: str | None = None,
     project: str | None = None,
-) -> UsageTotal:
-    """All of it in one, under the key "total"; the arguments are those of `total_usage`.
+) -> UsageReport:
+    """The rows of `total_usage` with their sum and the models it has no price for.
 
-    Its sessions are fewer than the sum over days, for one may last for many.
+    The arguments are those of `total_usage`.
     """
     rows = selection(source=source, project=project, since=since, until=until)
+    # In one transaction, so that everything is about the same moment.
+    with translated(store.path), store.connection:
+        totals = total_usage(
+            store, by=by, since=since, until=until, zone=zone, source=source, project=project
+        )
+        total = _grand_total(totals, _session_count(store.connection, rows))
+        unpriced = _unpriced(store.connection, rows) if total.unpriced_responses else []
+    return UsageReport(totals, total, unpriced)
+
+
+def unpriced_models(store: Store) -> list[UnpricedModel]:
+    """What costs leave out everywhere, by tokens, the most first."""
     with translated(store.path):
-        return _sum(store.connection, "total", rows)
+        return _unpriced(store.connection, selection())
 
 
 def _zone(zone: tzinfo | None) -> tzinfo:
@@ -171,6 +221,32 @@ def _by_column(connection: apsw.Connection, column: str, rows: Selection) -> lis
 
 def _tokens(total: UsageTotal) -> int:
     return sum(total[3:8])
+
+
+def _session_count(connection: apsw.Connection, rows: Selection) -> int:
+    # A session with any row has one that counts, so that no estimate needs to be looked at.
+    where = "" if rows == selection() else f" WHERE {rows.sql}"
+    row = connection.execute(
+        f"SELECT count(DISTINCT u.session_id) FROM usage u{where}", rows.values
+    ).fetchone()
+    return int(row[0]) if row else 0
+
+
+def _grand_total(totals: list[UsageTotal], sessions: int) -> UsageTotal:
+    costs = [one.cost for one in totals if one.cost is not None]
+    counts = map(sum, zip(*(one[_SUMMED] for one in totals), strict=True))
+    cost = round(fsum(costs), 6) if costs else None
+    unpriced = sum(one.unpriced_responses for one in totals)
+    return UsageTotal._make(("total", sessions, *(list(counts) or _NOTHING), cost, unpriced))
+
+
+def _unpriced(connection: apsw.Connection, rows: Selection) -> list[UnpricedModel]:
+    found = connection.execute(
+        f"SELECT coalesce(u.provider, ''), coalesce(u.model, ''), count(*), {ALL_TOKENS}"
+        f" FROM usage u WHERE u.cost IS NULL AND {rows.sql} GROUP BY 1, 2 ORDER BY 4 DESC, 1, 2",
+        rows.values,
+    )
+    return [UnpricedModel(*row) for row in found]
 
 
 def _sum(connection: apsw.Connection, key: str, rows: Selection) -> UsageTotal:

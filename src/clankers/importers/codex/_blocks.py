@@ -37,12 +37,6 @@ class Answer(msgspec.Struct):
     completion_tokens: int | None = None
     blocks: list[Block] = msgspec.field(default_factory=list)
 
-    def restate(self, type_: str, key: str, words: str) -> None:
-        """Puts the fuller wording of a block that was heard before."""
-        for block in self.blocks:
-            if block.type == type_ and block.key == key:
-                block.text = words
-
     @property
     def characters(self) -> int:
         return sum(len(block.text) for block in self.blocks)

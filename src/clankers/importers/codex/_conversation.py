@@ -108,9 +108,8 @@ class Conversation:
             return False
         said = key(words)
         if self._state.is_repeat(type_, said, origin):
-            answer = self._state.answer
-            if answer is not None and origin.layer == "item":
-                answer.restate(type_, said, words)
+            if origin.layer == "item":
+                self._records.restate(type_, said, words)
             return False
         self._records.answer(origin.native_id).blocks.append(Block(type_, words, said))
         return True

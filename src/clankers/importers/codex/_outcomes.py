@@ -10,7 +10,7 @@ from attrs import define
 
 from clankers.importers._jsonl import decode_line
 from clankers.importers._values import LARGEST_INTEGER, count, text
-from clankers.importers.codex._lines import line_decoder, member, objects
+from clankers.importers.codex._lines import member, objects
 
 ERROR_CHARACTERS = 2_000
 _NANOSECONDS = 1_000_000
@@ -118,13 +118,24 @@ def _of_text(output: str, rest: str = "") -> Outcome:
     return _of_header(output, rest)
 
 
-def _structured(output: str) -> dict[str, Any] | None:
+class _Structured(msgspec.Struct):
     """The ``{"output", "metadata"}`` that the shell tools of 2025 wrote as text."""
-    try:
-        record = decode_line(line_decoder, output.encode())
-    except (UnicodeEncodeError, msgspec.DecodeError):
+
+    metadata: Any = None
+    output: msgspec.Raw = msgspec.Raw(b"null")
+
+
+_structured_decoder = msgspec.json.Decoder(_Structured)
+
+
+def _structured(output: str) -> dict[str, Any] | None:
+    found = decode_line(_structured_decoder, output.encode())
+    if found is None or not isinstance(found.metadata, dict):
         return None
-    return record if record and isinstance(record.get("metadata"), dict) else None
+    # The output itself is large and only a failure's is looked at.
+    if found.metadata.get("exit_code") == 0:
+        return {"metadata": found.metadata}
+    return {"metadata": found.metadata, "content": msgspec.json.decode(found.output)}
 
 
 def _of_header(output: str, rest: str) -> Outcome:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 
 from clankers.importers import Resume
-from clankers.importers._jsonl import decode_line, is_blank, read_chunks
+from clankers.importers._jsonl import is_blank, read_chunks
 from clankers.importers._values import first_line, row_id, text
 from clankers.importers.codex._accounting import Accounting
 from clankers.importers.codex._calls import Calls
@@ -23,7 +23,7 @@ from clankers.importers.codex._lines import (
     SESSION_META,
     TURN_CONTEXT,
     USAGE_RECORD,
-    line_decoder,
+    decoded,
     member,
     objects,
     opened,
@@ -147,7 +147,7 @@ class Reading:
     def take(self, number: int, line: bytes) -> Outcome | None:
         """Takes one line; the counter it went to, or None when it is malformed."""
         batch = self._records.batch
-        record = decode_line(line_decoder, line)
+        record = decoded(line)
         if record is None:
             batch.malformed.append(number)
             return None
@@ -170,7 +170,8 @@ class Reading:
         return batch
 
     def _take(self, line: Line, number: int) -> Outcome:
-        name_session(self._state, line)
+        if not self._state.session_id:
+            name_session(self._state, line)
         if line.kind == SESSION_META:
             return self._take_header(line)
         if self._gate.is_copy(line, self._state.session_id):

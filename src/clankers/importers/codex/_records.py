@@ -34,11 +34,11 @@ class Records:
         self.batch = Batch(Resume())
         self.attachments = Attachments()
         self._tools: dict[str, ToolCall] = {}
+        self._has_news = False
 
     def finish(self) -> Batch:
         """The batch with all that was collected; the open answer goes along as it is so far."""
-        if self.state.answer is not None:
-            self.batch.messages.append(self._answered(self.state.answer))
+        self._add_answer()
         self.batch.tools = list(self._tools.values())
         self.batch.attachments = self.attachments.all()
         return self.batch
@@ -78,12 +78,26 @@ class Records:
             state.answer = Answer(native_id, state.now, None, state.next_seq())
         state.answer.model = state.model or state.answer.model
         state.answer.completed_at = state.now
+        self._has_news = True
         return state.answer
 
+    def restate(self, type_: str, key: str, words: str) -> None:
+        """Puts the fuller wording of a part of the open answer that was heard before."""
+        answer = self.state.answer
+        for block in answer.blocks if answer is not None else ():
+            if block.type == type_ and block.key == key:
+                block.text = words
+                self._has_news = True
+
     def close_answer(self) -> None:
-        if self.state.answer is not None:
+        self._add_answer()
+        self.state.answer = None
+
+    def _add_answer(self) -> None:
+        """Adds the answer as it is, unless an earlier batch has given away just that."""
+        if self.state.answer is not None and self._has_news:
             self.batch.messages.append(self._answered(self.state.answer))
-            self.state.answer = None
+        self._has_news = False
 
     def weigh_answer(self, used: Tokens) -> str | None:
         """Gives a response's tokens to the open answer; its id, or None when none is open."""
@@ -92,6 +106,7 @@ class Records:
             return None
         if answer.prompt_tokens is None:
             answer.prompt_tokens, answer.completion_tokens = used.prompt, used.output
+            self._has_news = True
         return self.state.row(answer.native_id)
 
     def _answered(self, answer: Answer) -> Message:
@@ -137,6 +152,7 @@ class Records:
             answer = self.answer(native_id) if native_id else state.answer
             if answer is not None:
                 answer.blocks.append(Block("tool", reference={"tool": tool.id}))
+                self._has_news = True
                 tool.message_id = state.row(answer.native_id)
             tool.seq = state.next_seq()
         state.know_call(call_id, layer)

@@ -16,7 +16,7 @@ import msgspec
 from attrs import define
 
 from clankers.importers import Resume
-from clankers.importers._jsonl import decode_line, read_chunks
+from clankers.importers._jsonl import read_chunks
 from clankers.importers._values import count, milliseconds, text
 from clankers.importers.codex._files import created_at, rollouts_of
 from clankers.importers.codex._lines import (
@@ -24,7 +24,7 @@ from clankers.importers.codex._lines import (
     RESPONSE_ITEM,
     TURN_CONTEXT,
     Line,
-    line_decoder,
+    decoded,
     member,
     objects,
     opened,
@@ -187,7 +187,7 @@ def _telling_lines(path: Path) -> Iterator[Line]:
         for chunk in read_chunks(stream, Resume()):
             for raw in chunk.lines:
                 if any(mark in raw for mark in _TELLING):
-                    record = decode_line(line_decoder, raw)
+                    record = decoded(raw)
                     if record is not None:
                         yield opened(record)
 

@@ -264,5 +264,5 @@ def first_state(path: Path) -> State:
 
 def name_session(state: State, line: Line) -> None:
     """Takes the session's id from a line where the file's name does not hold it."""
-    if not state.session_id and (named := line.session_id):
+    if named := line.session_id:
         state.session_id = row_id(named)

@@ -10,8 +10,6 @@ from clankers.importers._values import count, json_text, text
 from clankers.importers.codex._lines import member
 from clankers.models import Usage
 
-_FIELDS = ("input_tokens", "cached_input_tokens", "output_tokens")
-
 
 class Tokens(msgspec.Struct, array_like=True):
     """One reading of Codex's counters; `input` includes what was cached and written to cache."""
@@ -47,12 +45,11 @@ class Tokens(msgspec.Struct, array_like=True):
 
 def tokens_of(stated: Any) -> Tokens | None:
     """The counters of a usage object, None when it is not one."""
-    if not isinstance(stated, dict) or not any(field in stated for field in _FIELDS):
+    if not isinstance(stated, dict) or not ("input_tokens" in stated or "output_tokens" in stated):
         return None
-    details = member(stated, "input_tokens_details")
     return Tokens(
         count(stated.get("input_tokens")),
-        count(stated.get("cached_input_tokens")) or count(details.get("cached_tokens")),
+        count(stated.get("cached_input_tokens")),
         count(stated.get("cache_write_input_tokens")),
         count(stated.get("output_tokens")),
         count(stated.get("reasoning_output_tokens")),

@@ -1,0 +1,221 @@
+"""`clankers-cli usage`: where tokens and money went, by time, model, project and so on."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from clankers.formats import display_width, visible, write_report_json
+from clankers.store import Store
+from clankers.times import parse_when, short_time
+from clankers.usage import usage_blocks, usage_report
+from clankers_cli import _context
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+    from collections.abc import Sequence
+    from datetime import tzinfo
+
+    from clankers.usage import UnpricedModel, UsageBlock, UsageReport, UsageTotal
+
+DIMENSIONS = (
+    "day",
+    "week",
+    "month",
+    "model",
+    "project",
+    "source",
+    "session",
+    "branch",
+    "device",
+)
+ALL_AGENTS = "all"
+_GAP = "  "
+_NAMED_MODELS = 5
+
+
+def configure(parser: ArgumentParser) -> None:
+    parser.description = (
+        "Show what was used and what it cost, each model response counted once.\n"
+        "A * marks a cost that leaves out responses nobody has a price for."
+    )
+    parser.add_argument(
+        "--by", choices=DIMENSIONS, default="day", help="one row for each (default: day)"
+    )
+    _add_times(parser)
+    parser.add_argument("--source", metavar="AGENT", help="only of one agent")
+    parser.add_argument("--project", metavar="P", help="only of a project, by name or whole path")
+    parser.set_defaults(act=_totals)
+
+    actions = parser.add_subparsers(title="other views", metavar="VIEW")
+    blocks = actions.add_parser(
+        "blocks",
+        help="five-hour windows",
+        description="Show the five-hour windows by which subscriptions are limited.\n"
+        "A window opens at the full hour (UTC) of the first response after the last one ended.",
+    )
+    _add_times(blocks)
+    blocks.add_argument(
+        "--source",
+        metavar="AGENT",
+        default="claude-code",
+        help=f"the agent, or {ALL_AGENTS!r} (default: %(default)s)",
+    )
+    blocks.set_defaults(act=_blocks)
+
+
+def run(args: Namespace) -> int:
+    with Store.open(_context.database_path(args), read_only=True) as store:
+        args.act(args, store)
+    return 0
+
+
+def _add_times(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "--since", metavar="D", help="at or after a date, a time, or N{h,d,w,m} ago"
+    )
+    parser.add_argument("--until", metavar="D", help="before a date, a time, or N{h,d,w,m} ago")
+
+
+def _totals(args: Namespace, store: Store) -> None:
+    zone = _context.zone(args)
+    report = usage_report(
+        store,
+        by=args.by,
+        since=args.since and parse_when(args.since, zone=zone),
+        until=args.until and parse_when(args.until, zone=zone),
+        zone=zone,
+        source=args.source,
+        project=args.project,
+    )
+    if args.json:
+        write_report_json(sys.stdout, [row._asdict() for row in report.rows])
+    elif report.rows:
+        print(_told(args.by, report))
+    else:
+        print(_nothing(args))
+
+
+def _blocks(args: Namespace, store: Store) -> None:
+    zone = _context.zone(args)
+    found = usage_blocks(
+        store,
+        since=args.since and parse_when(args.since, zone=zone),
+        until=args.until and parse_when(args.until, zone=zone),
+        source=None if args.source == ALL_AGENTS else args.source,
+    )
+    if args.json:
+        write_report_json(sys.stdout, [block._asdict() for block in found])
+    elif found:
+        columns = ("start", "end", "", "responses", "tokens", "cost", "models")
+        rows = [_block_row(block, zone) for block in found]
+        print(_table(columns, rows, left={0, 1, 2, 6}))
+    else:
+        print(_nothing(args))
+
+
+def _told(by: str, report: UsageReport) -> str:
+    columns = (
+        by,
+        "sessions",
+        "responses",
+        "input",
+        "cache read",
+        "cache write",
+        "output",
+        "cost",
+    )
+    rows = [_row(total) for total in report.rows]
+    table = _table(columns, rows, left={0}, last=_row(report.total))
+    return f"{table}\n\n{_unpriced(report)}" if report.unpriced else table
+
+
+def _row(total: UsageTotal) -> list[str]:
+    numbers = (
+        total.sessions,
+        total.responses,
+        total.input_tokens,
+        total.cache_read_tokens,
+        total.cache_write_5m_tokens + total.cache_write_1h_tokens,
+        total.output_tokens,
+    )
+    cost = _dollars(total.cost, total.unpriced_responses)
+    return [total.key, *(f"{number:,}" for number in numbers), cost]
+
+
+def _block_row(block: UsageBlock, zone: tzinfo) -> list[str]:
+    return [
+        short_time(block.start, zone),
+        short_time(block.end, zone),
+        "now" if block.is_active else "",
+        f"{block.responses:,}",
+        f"{block.tokens:,}",
+        _dollars(block.cost, block.unpriced_responses),
+        ", ".join(block.models),
+    ]
+
+
+def _dollars(cost: float | None, unpriced: int) -> str:
+    """The mark has a column of its own, so that the points of the amounts stay aligned."""
+    if cost is None:
+        return "unpriced "
+    amount = "<$0.01" if 0 < cost < 0.005 else f"${cost:,.2f}"
+    return amount + ("*" if unpriced else " ")
+
+
+def _unpriced(report: UsageReport) -> str:
+    named = report.unpriced[:_NAMED_MODELS]
+    names = ", ".join(_model(one) for one in named)
+    more = len(report.unpriced) - len(named)
+    others = f" and {more} more" if more else ""
+    count = report.total.unpriced_responses
+    lines = [f"no price for {count:,} responses of {visible(names)}{others}"]
+    if example := next((one.model for one in named if one.model), None):
+        lines.append(
+            f"set one with: clankers-cli prices set {_quoted(example)} --input DOLLARS --output DOLLARS"
+            " (per million tokens)"
+        )
+    return "\n".join(lines)
+
+
+def _model(one: UnpricedModel) -> str:
+    name = one.model or "an unknown model"
+    return f"{name} ({one.provider})" if one.provider else name
+
+
+def _quoted(name: str) -> str:
+    from shlex import quote
+
+    return visible(quote(name))
+
+
+def _nothing(args: Namespace) -> str:
+    if args.since or args.until or args.source or getattr(args, "project", None):
+        return "no usage matches"
+    return "no usage yet; 'clankers-cli import' reads the sessions of the agents on this machine"
+
+
+def _table(
+    columns: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    *,
+    left: set[int],
+    last: Sequence[str] = (),
+) -> str:
+    """Aligned text; `left` names the columns that are not numbers, `last` stands under a line."""
+    cells = [[visible(cell) for cell in row] for row in (columns, *rows, *([last] if last else []))]
+    widths = [max(map(display_width, column)) for column in zip(*cells, strict=True)]
+
+    def line(row: Sequence[str]) -> str:
+        padded = []
+        for place, (cell, width) in enumerate(zip(row, widths, strict=True)):
+            blank = " " * (width - display_width(cell))
+            padded.append(cell + blank if place in left else blank + cell)
+        return _GAP.join(padded).rstrip()
+
+    rule = line(["-" * width for width in widths])
+    lines = [line(row) for row in cells]
+    lines.insert(1, rule)
+    if last:
+        lines.insert(-1, rule)
+    return "\n".join(lines)

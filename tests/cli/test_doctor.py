@@ -1,0 +1,76 @@
+"""`clankers-cli doctor`: says what is here, and fails when the database is damaged."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from clankers.models import Usage
+from clankers.store import Store
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from cli.conftest import Cli
+
+
+def test_an_empty_machine_is_healthy(cli: Cli, home: Path) -> None:
+    """Nothing installed yet is no error: exit code 0, and a hint how to begin."""
+    done = cli("doctor")
+
+    assert done.code == 0
+    assert "does not exist yet" in done.out
+    assert "no agent's sessions are on this machine" in done.out
+
+
+def test_retention_of_claude_code_is_warned_about(cli: Cli, home: Path) -> None:
+    """Claude Code deletes transcripts after its cleanupPeriodDays, by default 30."""
+    projects = home / ".claude" / "projects" / "p"
+    projects.mkdir(parents=True)
+    (projects / "x.jsonl").write_text("{}\n")
+
+    assert "claude-code deletes transcripts after 30 days" in cli("doctor").out
+    settings = home / ".claude" / "settings.json"
+    settings.write_text('{"cleanupPeriodDays": 7}')
+    assert "claude-code deletes transcripts after 7 days" in cli("doctor").out
+    settings.write_text('{"cleanupPeriodDays": 3650}')
+    assert "deletes transcripts" not in cli("doctor").out
+
+
+def test_a_damaged_database_fails(cli: Cli, tmp_path: Path) -> None:
+    """A page overwritten with rubbish is an error and exit code 1."""
+    database = tmp_path / "clankers.db"
+    with Store.open(database) as store:
+        store.upsert_many([Usage(f"u:{n}", f"s{n}", raw="x" * 200) for n in range(2000)])
+    whole = bytearray(database.read_bytes())
+    middle = len(whole) // 2 // 16_384 * 16_384
+    whole[middle : middle + 16_384] = b"\xa5" * 16_384
+    database.write_bytes(whole)
+
+    done = cli("--db", database, "doctor", "--json")
+
+    report = json.loads(done.out)
+    assert done.code == 1
+    assert report["ok"] is False
+    assert "error" in [one["level"] for one in report["findings"]]
+
+
+def test_models_without_a_price_are_listed(cli: Cli, tmp_path: Path) -> None:
+    """An unpriced model is named with the command that gives it a price."""
+    database = tmp_path / "clankers.db"
+    with Store.open(database) as store:
+        store.upsert(Usage("u", "s", provider="acme", model="rocket-1", input_tokens=5))
+
+    out = cli("--db", database, "doctor").out
+
+    assert "no price for rocket-1 (acme): 1 responses" in out
+    assert "prices set rocket-1" in out
+
+
+def test_others_rights_are_warned_about(cli: Cli, tmp_path: Path) -> None:
+    """A database that others may read is a warning; opening it for writing takes the right away."""
+    database = tmp_path / "clankers.db"
+    Store.open(database).close()
+    database.chmod(0o644)
+
+    assert "others may read or write it (mode 0644)" in cli("--db", database, "doctor").out
