@@ -42,7 +42,7 @@ Value = None | int | float | str | bytes
 MEASURED_ROWS = 500
 WIDEST_CELL = 120
 NARROWEST_CELL = 8
-_BATCH = 64
+_BATCH = 128
 _GAP = "  "
 # Importing the faster encoder takes as long as it saves on this many rows.
 _ROWS_WORTH_MSGSPEC = 10_000

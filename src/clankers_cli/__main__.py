@@ -41,6 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     finally:
         _abandon_unwritable(sys.stdout)
+        _abandon_unwritable(sys.stderr)
 
 
 def entry_point() -> NoReturn:

@@ -62,6 +62,12 @@ cli.entry_point()
 """
 
 
+@pytest.fixture(autouse=True)
+def buffered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Output waits in a buffer, as it does for users."""
+    monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
+
+
 @pytest.fixture
 def trial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Adds the command `trial` to this process; its folder, for other processes."""
@@ -325,6 +331,13 @@ class TestProcess:
         command = f'"{sys.executable}" -m clankers_cli config get db {closed}'
         found = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)
         assert (found.returncode, found.stderr) == (code, "")
+
+    def test_output_and_error_in_one_file(self, trial: Path) -> None:
+        """What was printed before the error stands before it, as in a log of both."""
+        child = start(trial, "trial", "bug", stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        lines = child.communicate()[0].splitlines()
+        assert lines[0] == "so far"
+        assert lines[1].startswith("clankers-cli: unexpected ZeroDivisionError")
 
     def test_an_error_without_stderr(self, trial: Path) -> None:
         """The exit code still says it, and the message does not end up on stdout."""

@@ -228,9 +228,8 @@ STATEMENTS = st.builds(
 def unchanged_by(archive: Path, sql: str) -> bool:
     """Runs `sql` to its end; any error but ours fails the test."""
     before = archive.read_bytes()
-    with Query(archive) as query:
-        with suppress(ClankersError):
-            list(query.query(sql, limit=1000, timeout=5))
+    with Query(archive) as query, suppress(ClankersError):
+        list(query.query(sql, limit=1000, timeout=5))
     others = {path.name for path in archive.parent.iterdir()} - {"home"}
     return archive.read_bytes() == before and others <= {
         "archive.db",

@@ -9,9 +9,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from clankers.importers import agents as known_agents
-from clankers.importers import importer
 from clankers.importing._discover import below, installed
+from clankers.importing._edges import chosen
 from clankers.importing._report import Failure, ImportReport, Progress, SourceReport
 from clankers.importing._run import Run
 
@@ -20,7 +19,14 @@ if TYPE_CHECKING:
 
     from clankers.store import Store
 
-__all__ = ["SAMPLE_SESSIONS", "Failure", "ImportReport", "Progress", "SourceReport", "import_sessions"]
+__all__ = [
+    "SAMPLE_SESSIONS",
+    "Failure",
+    "ImportReport",
+    "Progress",
+    "SourceReport",
+    "import_sessions",
+]
 
 _NANOSECONDS = 1_000_000
 
@@ -55,9 +61,9 @@ def import_sessions(
         UnknownAgentError: no importer has one of the names.
         ImporterError: `path` does not exist or holds no transcripts.
     """
-    chosen = [importer(name) for name in agents or known_agents()]
     report = ImportReport()
-    found = installed(chosen, report) if path is None else below(Path(path), chosen, report)
+    importers = chosen(agents, report)
+    found = installed(importers, report) if path is None else below(Path(path), importers, report)
     recent = [
         one for one in found if since is None or one.identity.mtime_ns >= since * _NANOSECONDS
     ]

@@ -3,93 +3,164 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from clankers import _paths
 from clankers.errors import ImporterError
-from clankers.importing._report import Failure, SourceReport
+from clankers.importing._edges import files_below, is_recognised, roots_of
+from clankers.importing._report import Failure, SourceReport, shown
 from clankers.store._sources import Identity
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Sequence
 
     from clankers.importers import Importer
     from clankers.importing._report import ImportReport
 
 
 class Found(NamedTuple):
-    """A session file as it is now, and the report it is counted in."""
+    """A session file as it is now, and the report it is counted in.
+
+    `path` is the file as it was come upon, and `place` its one name in the store: links
+    to its folder are resolved, and bytes that are no text are spelled out.
+    """
 
     importer: Importer
     path: Path
+    place: str
     identity: Identity
     report: SourceReport
 
 
-def installed(importers: Sequence[Importer], report: ImportReport) -> Iterator[Found]:
+def installed(importers: Sequence[Importer], report: ImportReport) -> list[Found]:
     """The files in the agents' own places."""
-    environ, home = _paths.environment(), Path.home()
-    for importer in importers:
-        for root in importer.roots(environ, home):
-            if root.exists():
-                yield from _listed(importer, root, importer.find(root), report)
+    listing = Listing(report)
+    for one in importers:
+        for root in roots_of(one, report):
+            if _is_there(root, report):
+                place = Path(os.path.abspath(root))
+                listing.add(one, place, files_below(one, place, report))
+    return listing.found
 
 
-def below(path: Path, importers: Sequence[Importer], report: ImportReport) -> Iterator[Found]:
+def below(path: Path, importers: Sequence[Importer], report: ImportReport) -> list[Found]:
     """The files at or below a path, each with the importer that recognises it.
 
-    A file that none recognises (an empty or damaged one) goes with the others there. Of a
-    single importer everything that it finds is taken.
+    A file that none recognises (an empty or damaged one) goes to the one of those that
+    list it who has the most files there. Of a single importer everything that it finds
+    is taken.
 
     Raises:
-        ImporterError: there is no such path, or nothing below it is a transcript.
+        ImporterError: there is no such path, it cannot be read, or nothing below it is a
+            transcript.
     """
-    if not path.exists():
-        raise ImporterError(f"there is nothing at {path}", hint="check the path")
-    owners = _owners(path, importers)
-    if not owners:
+    root = Path(os.path.abspath(path.expanduser()))
+    _check_readable(root, path)
+    failures = len(report.failures)
+    listed = {one.agent: list(files_below(one, root, report)) for one in importers}
+    owners = _owners(importers, listed)
+    listing = Listing(report)
+    for one in importers:
+        files = [file for file in listed[one.agent] if owners.get(file) is one]
+        if files:
+            listing.add(one, root, files)
+    if not owners and len(report.failures) == failures:
         names = ", ".join(one.agent for one in importers)
         raise ImporterError(
-            f"no transcripts of {names} at or below {path}",
+            f"no transcripts of {names} at or below {shown(path)}",
             hint="give the folder where the agent keeps its sessions",
         )
-    for importer in importers:
-        files = [file for file, owner in owners.items() if owner is importer]
-        if files:
-            yield from _listed(importer, path, iter(files), report)
+    return listing.found
 
 
-def _owners(path: Path, importers: Sequence[Importer]) -> dict[Path, Importer]:
+class Listing:
+    """Collects files, each once, however many roots, links or names lead to it."""
+
+    def __init__(self, report: ImportReport) -> None:
+        self.found: list[Found] = []
+        self._report = report
+        self._seen: set[tuple[int, int]] = set()
+        self._folders: dict[str, str] = {}
+
+    def add(self, importer: Importer, root: Path, files: Iterable[Path]) -> None:
+        """Takes the files of one root, which gets a report of its own."""
+        counts = SourceReport(importer.agent, root)
+        self._report.sources.append(counts)
+        for path in files:
+            text = str(path)
+            try:
+                status = os.stat(text)
+            except OSError as problem:
+                self._report.failures.append(Failure(path, problem.strerror or str(problem)))
+                continue
+            # Opening a pipe would wait for a writer that never comes.
+            if not stat.S_ISREG(status.st_mode):
+                self._report.failures.append(Failure(path, "is not a regular file"))
+            elif self._is_new(status):
+                identity = Identity(
+                    importer.version, status.st_size, status.st_mtime_ns, status.st_ino
+                )
+                self.found.append(Found(importer, path, self._place(text), identity, counts))
+                counts.files += 1
+
+    def _is_new(self, status: os.stat_result) -> bool:
+        key = (status.st_dev, status.st_ino)
+        # Some file systems number nothing.
+        if not status.st_ino:
+            return True
+        if key in self._seen:
+            return False
+        self._seen.add(key)
+        return True
+
+    def _place(self, text: str) -> str:
+        folder, _, name = text.rpartition(os.sep)
+        if folder not in self._folders:
+            self._folders[folder] = os.path.realpath(folder + os.sep)
+        return shown(os.path.join(self._folders[folder], name))
+
+
+def _is_there(root: Path, report: ImportReport) -> bool:
+    try:
+        os.stat(root)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as problem:
+        report.failures.append(Failure(root, problem.strerror or str(problem)))
+        return False
+    return True
+
+
+def _check_readable(root: Path, given: Path) -> None:
+    try:
+        with os.scandir(root):
+            pass
+    except NotADirectoryError:
+        if not os.access(root, os.R_OK):
+            raise ImporterError(f"{shown(given)} cannot be read", hint="check its rights") from None
+    except FileNotFoundError as problem:
+        raise ImporterError(
+            f"there is nothing at {shown(given)}", hint="check the path"
+        ) from problem
+    except OSError as problem:
+        raise ImporterError(
+            f"{shown(given)} cannot be read: {problem.strerror}", hint="check its rights"
+        ) from problem
+
+
+def _owners(importers: Sequence[Importer], listed: dict[str, list[Path]]) -> dict[Path, Importer]:
     if len(importers) == 1:
-        return dict.fromkeys(importers[0].find(path), importers[0])
+        return dict.fromkeys(listed[importers[0].agent], importers[0])
     owners: dict[Path, Importer] = {}
-    strays: dict[Path, Importer] = {}
-    for importer in importers:
-        for file in importer.find(path):
-            if file not in owners and importer.recognises(file):
-                owners[file] = importer
-            else:
-                strays.setdefault(file, importer)
-    if owners:
-        (usual, _count), *_others = Counter(owners.values()).most_common(1)
-        for file in strays.keys() - owners.keys():
-            owners[file] = usual
-    return dict(sorted(owners.items()))
-
-
-def _listed(
-    importer: Importer, root: Path, files: Iterator[Path], report: ImportReport
-) -> Iterator[Found]:
-    counts = SourceReport(importer.agent, root)
-    report.sources.append(counts)
-    for path in files:
-        try:
-            status = os.stat(path)
-        except OSError as problem:
-            report.failures.append(Failure(path, problem.strerror or str(problem)))
-            continue
-        counts.files += 1
-        identity = Identity(importer.version, status.st_size, status.st_mtime_ns, status.st_ino)
-        yield Found(importer, Path(os.path.abspath(path)), identity, counts)
+    for one in importers:
+        for file in listed[one.agent]:
+            if file not in owners and os.path.isfile(file) and is_recognised(one, file):
+                owners[file] = one
+    shares = Counter(one.agent for one in owners.values())
+    for one in sorted(importers, key=lambda one: -shares[one.agent]):
+        if shares[one.agent]:
+            for file in listed[one.agent]:
+                owners.setdefault(file, one)
+    return owners

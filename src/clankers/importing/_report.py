@@ -38,18 +38,22 @@ class Progress(NamedTuple):
 
 
 class Failure(NamedTuple):
-    """A file that could not be read, and why; the others were."""
+    """What could not be read, and why; everything else was.
 
-    path: Path
+    `path` is a file or folder, or the name of an agent whose importer does not load.
+    """
+
+    path: Path | str
     message: str
 
 
 class Counts:
     """What was counted in some files.
 
-    Each of `files` is `new`, `updated` (it had changed) or `unchanged`; `read` of them
-    were opened. `lines` = `imported` + `noise` + `unknown` + `malformed` is what was read
-    this time, and so are `bytes_read` and `rows_written`.
+    Of the `files` some are `new`, `updated` (changed since they were read) or
+    `unchanged`; `read` of them were read to their end. `lines` = `imported` + `noise` +
+    `unknown` + `malformed` is what was read this time, and so are `bytes_read` and
+    `rows_written`.
     """
 
     def __init__(self) -> None:
@@ -81,7 +85,7 @@ class SourceReport(Counts):
     def to_dict(self) -> dict[str, Any]:
         return {
             "source": self.agent,
-            "path": str(self.path),
+            "path": shown(self.path),
             **super().to_dict(),
             "bytes_read": self.bytes_read,
             "rows_written": self.rows_written,
@@ -102,3 +106,8 @@ class ImportReport(Counts):
 
     def to_dict(self) -> dict[str, Any]:
         return {**super().to_dict(), "sources": [one.to_dict() for one in self.sources]}
+
+
+def shown(path: Path | str) -> str:
+    """A path as text that can be stored and printed; bytes that are no text become `\\udcff`."""
+    return str(path).encode("utf-8", "backslashreplace").decode()

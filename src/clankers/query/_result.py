@@ -80,15 +80,17 @@ class _Stretches:
         self._left = limit
         self._head: list[Row] = []
         self._ahead: deque[list[Row]] = deque()
+        self._current: list[Row] = []
         self._is_complete = False
 
     def __iter__(self) -> Iterator[list[Row]]:
         return self
 
     def __next__(self) -> list[Row]:
-        if rows := self._ahead.popleft() if self._ahead else self._fetch():
-            return rows
-        raise StopIteration
+        self._current = self._ahead.popleft() if self._ahead else self._fetch()
+        if not self._current:
+            raise StopIteration
+        return self._current
 
     def head(self, count: int) -> list[Row]:
         """The first rows of all, read or not; `count` is at most `_SHOWN_ROWS` + 1."""
@@ -99,6 +101,7 @@ class _Stretches:
     def close(self) -> None:
         self._is_complete = True
         self._ahead.clear()
+        self._current.clear()
         self._run.close()
 
     def _fetch(self) -> list[Row]:

@@ -28,12 +28,11 @@ _NEARLY_AS_GOOD = 0.1
 _PART = 0.85
 _MOST_NAMES = 30
 _EXCERPT = 60
-_SCHEMA = """
-SELECT t.name, c.name FROM pragma_table_list AS t, pragma_table_xinfo(t.name) AS c
-WHERE t.schema = 'main' AND t.type IN ('table', 'view', 'virtual')
-  AND t.name NOT LIKE 'sqlite@_%' ESCAPE '@'
-ORDER BY t.name, c.cid
+_TABLES = """
+SELECT name FROM pragma_table_list WHERE schema = 'main'
+  AND type IN ('table', 'view', 'virtual') AND name NOT LIKE 'sqlite@_%' ESCAPE '@' ORDER BY name
 """
+_COLUMNS = "SELECT name FROM pragma_table_xinfo(?)"
 _FUNCTIONS = "SELECT DISTINCT name FROM pragma_function_list"
 # Table-valued functions are not in the schema.
 _MORE_TABLES = ("json_each", "json_tree")
@@ -151,18 +150,14 @@ _ADVICE: tuple[tuple[re.Pattern[str], Advise], ...] = (
 
 
 def _read_schema(connection: apsw.Connection) -> Schema:
-    schema: Schema = {}
+    return {table: _names(connection, _COLUMNS, table) for table in _names(connection, _TABLES)}
+
+
+def _names(connection: apsw.Connection, sql: str, *params: str) -> list[str]:
     try:
-        for table, column in connection.execute(_SCHEMA):
-            schema.setdefault(str(table), []).append(str(column))
+        return [str(name) for (name,) in connection.execute(sql, params)]
     except (apsw.Error, UnicodeDecodeError):
-        # A view whose table is gone; what was read before it still helps.
-        return schema
-    return schema
-
-
-def _names(connection: apsw.Connection, sql: str) -> list[str]:
-    return [str(name) for (name,) in connection.execute(sql)]
+        return []  # Such as a view whose table is gone.
 
 
 def _named_tables(schema: Schema, sql: str, qualifier: str) -> list[str]:

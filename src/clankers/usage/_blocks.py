@@ -6,10 +6,12 @@ import json
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from clankers.store._connection import translated
+from clankers.usage._reading import reading
 from clankers.usage._spans import ALL_TOKENS, Span, selection, sums_by_span
 
 if TYPE_CHECKING:
+    from os import PathLike
+
     from clankers.store import Store
 
 _HOUR = 3_600_000
@@ -45,7 +47,7 @@ class UsageBlock(NamedTuple):
 
 
 def usage_blocks(
-    store: Store,
+    store_or_path: Store | str | PathLike[str],
     *,
     since: int | None = None,
     until: int | None = None,
@@ -58,16 +60,16 @@ def usage_blocks(
     files do not say when their provider opened it; the full hour is how it is observed.
 
     Args:
-        store: what to look through.
+        store_or_path: what to look through.
         since: epoch ms; windows that were open at or after it.
         until: epoch ms; windows that opened before it.
         source: the agent; None for all together.
         now: epoch ms, which tells what is active; by default the clock.
     """
     moment = time.time_ns() // 1_000_000 if now is None else now
-    with translated(store.path):
+    with reading(store_or_path) as connection:
         # Where a window opens depends on those before, hence all of them are found.
-        found = sums_by_span(store.connection, _window, _COLUMNS, selection(source=source))
+        found = sums_by_span(connection, _window, _COLUMNS, selection(source=source))
         return [
             _block(span, moment, sums)
             for span, sums in found

@@ -27,10 +27,12 @@ CREATE TABLE IF NOT EXISTS rates(
 """
 
 # Totals by time read nothing but this index; it takes the place of one on the time alone.
-# The second tells in microseconds whether any row was priced with other prices.
+# The second tells in microseconds whether any row was priced with other prices, the third
+# which models have no price.
 USAGE_INDEXES = """
 CREATE INDEX IF NOT EXISTS usage_occurred ON usage(
   occurred_at, session_id, input_tokens, cache_read_tokens, cache_write_5m_tokens,
   cache_write_1h_tokens, output_tokens, reasoning_tokens, cost, estimated);
 CREATE INDEX IF NOT EXISTS usage_priced ON usage(price_version, model);
+CREATE INDEX IF NOT EXISTS usage_unpriced ON usage(provider, model) WHERE cost IS NULL;
 """

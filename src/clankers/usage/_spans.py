@@ -37,10 +37,15 @@ class Span(NamedTuple):
 
 
 class Selection(NamedTuple):
-    """Which rows of `usage u` count, as a condition and its values."""
+    """Which rows of `usage u` count, as a condition and its values.
+
+    `since` and `until` are in the condition already, and here for those who walk by time.
+    """
 
     sql: str
     values: tuple[Any, ...]
+    since: int | None
+    until: int | None
 
 
 def selection(
@@ -65,6 +70,8 @@ def selection(
     return Selection(
         " AND ".join([COUNTED, *(sql for sql, _values in conditions)]),
         tuple(value for _sql, values in conditions for value in values),
+        since,
+        until,
     )
 
 
@@ -73,14 +80,11 @@ def sums_by_span(
     span_at: Callable[[int], Span],
     columns: str,
     selected: Selection,
-    *,
-    since: int | None = None,
-    until: int | None = None,
 ) -> Iterator[tuple[Span, tuple[Any, ...]]]:
     """Each span with responses in it, in order, and what `columns` sum up to there."""
     within = f"FROM usage u WHERE u.occurred_at >= ? AND u.occurred_at < ? AND {selected.sql}"
-    low = max(FIRST_MOMENT, FIRST_MOMENT if since is None else since)
-    high = min(LAST_MOMENT, LAST_MOMENT if until is None else until)
+    low = max(FIRST_MOMENT, FIRST_MOMENT if selected.since is None else selected.since)
+    high = min(LAST_MOMENT, LAST_MOMENT if selected.until is None else selected.until)
     while True:
         (at,) = connection.execute(
             f"SELECT min(u.occurred_at) {within}", (low, high, *selected.values)
@@ -97,7 +101,7 @@ def sums_by_span(
 
 def calendar_span(by: str, zone: tzinfo) -> Callable[[int], Span]:
     """Finds the "day", ISO "week" or "month" of a moment, as clocks in `zone` have it."""
-    named = {"day": _day, "week": _week, "month": _month}[by]
+    named = SPANS[by]
 
     def span_at(at: int) -> Span:
         key, first, after = named((_EPOCH + at * _MILLISECOND).astimezone(zone).date())
@@ -122,6 +126,9 @@ def _week(day: date) -> tuple[str, date, date]:
 def _month(day: date) -> tuple[str, date, date]:
     first = day.replace(day=1)
     return day.isoformat()[:7], first, (first + timedelta(days=31)).replace(day=1)
+
+
+SPANS = {"day": _day, "week": _week, "month": _month}
 
 
 def _midnight(day: date, zone: tzinfo) -> int:

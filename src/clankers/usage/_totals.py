@@ -3,27 +3,28 @@
 from __future__ import annotations
 
 from math import fsum
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from clankers.errors import UsageError
-from clankers.store._connection import translated
+from clankers.usage._reading import reading
 from clankers.usage._spans import (
     ALL_TOKENS,
     FIRST_MOMENT,
     LAST_MOMENT,
+    SPANS,
     calendar_span,
     selection,
     sums_by_span,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
     from datetime import tzinfo
+    from os import PathLike
 
     import apsw
 
     from clankers.store import Store
-    from clankers.usage._spans import Selection, Span
+    from clankers.usage._spans import Selection
 
 Dimension = Literal[
     "day", "week", "month", "model", "project", "source", "session", "branch", "device"
@@ -111,7 +112,7 @@ class UsageReport(NamedTuple):
 
 
 def total_usage(
-    store: Store,
+    store_or_path: Store | str | PathLike[str],
     *,
     by: Dimension = "day",
     since: int | None = None,
@@ -125,7 +126,7 @@ def total_usage(
     An estimate counts only while its session has no measured response.
 
     Args:
-        store: what to sum up.
+        store_or_path: what to sum up.
         by: day, ISO week, month, model, project, source, session, branch or device.
         since: epoch ms; responses at or after it.
         until: epoch ms; responses before it.
@@ -136,22 +137,13 @@ def total_usage(
     Raises:
         UsageError: there is no such dimension.
     """
-    if by not in get_args(Dimension):
-        raise UsageError(
-            f"usage cannot be shown by {by!r}", hint=f"one of: {', '.join(get_args(Dimension))}"
-        )
     rows = selection(source=source, project=project, since=since, until=until)
-    with translated(store.path):
-        if by in _COLUMNS:
-            return _by_column(store.connection, _COLUMNS[by], rows)
-        span_at = calendar_span(by, _zone(zone))
-        totals = list(_by_time(store.connection, span_at, rows, since=since, until=until))
-        is_all = since is None and until is None
-        return totals + (_undated(store.connection, rows) if is_all else [])
+    with reading(store_or_path) as connection:
+        return _totals(connection, by, zone, rows)
 
 
 def usage_report(
-    store: Store,
+    store_or_path: Store | str | PathLike[str],
     *,
     by: Dimension = "day",
     since: int | None = None,
@@ -165,20 +157,30 @@ def usage_report(
     The arguments are those of `total_usage`.
     """
     rows = selection(source=source, project=project, since=since, until=until)
-    # In one transaction, so that everything is about the same moment.
-    with translated(store.path), store.connection:
-        totals = total_usage(
-            store, by=by, since=since, until=until, zone=zone, source=source, project=project
-        )
-        total = _grand_total(totals, _session_count(store.connection, rows))
-        unpriced = _unpriced(store.connection, rows) if total.unpriced_responses else []
+    with reading(store_or_path) as connection:
+        totals = _totals(connection, by, zone, rows)
+        total = _grand_total(totals, _session_count(connection, rows))
+        unpriced = _unpriced(connection, rows) if total.unpriced_responses else []
     return UsageReport(totals, total, unpriced)
 
 
-def unpriced_models(store: Store) -> list[UnpricedModel]:
+def unpriced_models(store_or_path: Store | str | PathLike[str]) -> list[UnpricedModel]:
     """What costs leave out everywhere, by tokens, the most first."""
-    with translated(store.path):
-        return _unpriced(store.connection, selection())
+    with reading(store_or_path) as connection:
+        return _unpriced(connection, selection())
+
+
+def _totals(
+    connection: apsw.Connection, by: Dimension, zone: tzinfo | None, rows: Selection
+) -> list[UsageTotal]:
+    if by in _COLUMNS:
+        return _by_column(connection, _COLUMNS[by], rows)
+    if by not in SPANS:
+        raise UsageError(
+            f"usage cannot be shown by {by!r}", hint=f"one of: {', '.join((*SPANS, *_COLUMNS))}"
+        )
+    spans = sums_by_span(connection, calendar_span(by, _zone(zone)), _SUMS, rows)
+    return [*(_total(span.key, sums) for span, sums in spans), *_undated(connection, rows)]
 
 
 def _zone(zone: tzinfo | None) -> tzinfo:
@@ -189,23 +191,16 @@ def _zone(zone: tzinfo | None) -> tzinfo:
     return system_zone()
 
 
-def _by_time(
-    connection: apsw.Connection,
-    span_at: Callable[[int], Span],
-    rows: Selection,
-    *,
-    since: int | None,
-    until: int | None,
-) -> Iterator[UsageTotal]:
-    spans = sums_by_span(connection, span_at, _SUMS, rows, since=since, until=until)
-    return (_total(span.key, sums) for span, sums in spans)
-
-
 def _undated(connection: apsw.Connection, rows: Selection) -> list[UsageTotal]:
     """What no day can claim: without a time, or with one that no calendar has."""
+    if rows.since is not None or rows.until is not None:
+        return []
     times = f"u.occurred_at < {FIRST_MOMENT} OR u.occurred_at >= {LAST_MOMENT}"
-    beyond = f"(u.occurred_at IS NULL OR {times})"
-    total = _sum(connection, UNKNOWN, rows._replace(sql=f"{beyond} AND {rows.sql}"))
+    sums = connection.execute(
+        f"SELECT {_SUMS} FROM usage u WHERE (u.occurred_at IS NULL OR {times}) AND {rows.sql}",
+        rows.values,
+    ).fetchone()
+    total = _total(UNKNOWN, sums or ())
     return [total] if total.responses else []
 
 
@@ -247,13 +242,6 @@ def _unpriced(connection: apsw.Connection, rows: Selection) -> list[UnpricedMode
         rows.values,
     )
     return [UnpricedModel(*row) for row in found]
-
-
-def _sum(connection: apsw.Connection, key: str, rows: Selection) -> UsageTotal:
-    sums = connection.execute(
-        f"SELECT {_SUMS} FROM usage u WHERE {rows.sql}", rows.values
-    ).fetchone()
-    return _total(key, sums or ())
 
 
 def _total(key: str, sums: Any) -> UsageTotal:

@@ -6,9 +6,8 @@ import sys
 from typing import TYPE_CHECKING
 
 from clankers.formats import display_width, visible, write_report_json
-from clankers.store import Store
 from clankers.times import parse_when, short_time
-from clankers.usage import usage_blocks, usage_report
+from clankers.usage import usage_report
 from clankers_cli import _context
 
 if TYPE_CHECKING:
@@ -65,8 +64,7 @@ def configure(parser: ArgumentParser) -> None:
 
 
 def run(args: Namespace) -> int:
-    with Store.open(_context.database_path(args), read_only=True) as store:
-        args.act(args, store)
+    args.act(args)
     return 0
 
 
@@ -77,10 +75,10 @@ def _add_times(parser: ArgumentParser) -> None:
     parser.add_argument("--until", metavar="D", help="before a date, a time, or N{h,d,w,m} ago")
 
 
-def _totals(args: Namespace, store: Store) -> None:
+def _totals(args: Namespace) -> None:
     zone = _context.zone(args)
     report = usage_report(
-        store,
+        _context.database_path(args),
         by=args.by,
         since=args.since and parse_when(args.since, zone=zone),
         until=args.until and parse_when(args.until, zone=zone),
@@ -96,10 +94,12 @@ def _totals(args: Namespace, store: Store) -> None:
         print(_nothing(args))
 
 
-def _blocks(args: Namespace, store: Store) -> None:
+def _blocks(args: Namespace) -> None:
+    from clankers.usage import usage_blocks  # totals do without
+
     zone = _context.zone(args)
     found = usage_blocks(
-        store,
+        _context.database_path(args),
         since=args.since and parse_when(args.since, zone=zone),
         until=args.until and parse_when(args.until, zone=zone),
         source=None if args.source == ALL_AGENTS else args.source,
@@ -107,7 +107,7 @@ def _blocks(args: Namespace, store: Store) -> None:
     if args.json:
         write_report_json(sys.stdout, [block._asdict() for block in found])
     elif found:
-        columns = ("start", "end", "", "responses", "tokens", "cost", "models")
+        columns = ("start", "end", "", "responses", "tokens", "cost ", "models")
         rows = [_block_row(block, zone) for block in found]
         print(_table(columns, rows, left={0, 1, 2, 6}))
     else:
@@ -123,7 +123,7 @@ def _told(by: str, report: UsageReport) -> str:
         "cache read",
         "cache write",
         "output",
-        "cost",
+        "cost ",
     )
     rows = [_row(total) for total in report.rows]
     table = _table(columns, rows, left={0}, last=_row(report.total))
@@ -159,7 +159,7 @@ def _dollars(cost: float | None, unpriced: int) -> str:
     """The mark has a column of its own, so that the points of the amounts stay aligned."""
     if cost is None:
         return "unpriced "
-    amount = "<$0.01" if 0 < cost < 0.005 else f"${cost:,.2f}"
+    amount = "<$0.01" if cost and not round(cost, 2) else f"${cost:,.2f}"
     return amount + ("*" if unpriced else " ")
 
 

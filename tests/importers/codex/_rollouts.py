@@ -11,6 +11,7 @@ from clankers.importers import Batch, Resume
 from clankers.importers.codex import IMPORTER
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from clankers.models import (
@@ -105,7 +106,7 @@ def tokens(total: Record | None, last: Record | None, second: float = 3, **more:
     return event("token_count", second, info=info, **more)
 
 
-def encoded(records: list[Record | str | bytes]) -> bytes:
+def encoded(records: Sequence[Record | str | bytes]) -> bytes:
     """One line each; a text or bytes stand for themselves."""
     lines = [
         one
@@ -120,7 +121,7 @@ def rollout(folder: Path, *records: Record | str | bytes, thread: str = THREAD) 
     """Writes a rollout where Codex would, below `folder` as the agent's root."""
     path = folder / "sessions/2025/11/01" / f"rollout-2025-11-01T12-00-00-{thread}.jsonl"
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(encoded(list(records)))
+    path.write_bytes(encoded(records))
     return path
 
 

@@ -110,8 +110,8 @@ def test_a_compressed_rollout_reads_as_the_plain_one(tmp_path: Path) -> None:
     packed = rollout(tmp_path / "packed").with_suffix(".jsonl.zst")
     compressor = zstandard.ZstdCompressor()
     packed.write_bytes(
-        compressor.compress(encoded([*CONVERSATION[:2]]))
-        + compressor.compress(encoded([*CONVERSATION[2:]]))
+        compressor.compress(encoded(CONVERSATION[:2]))
+        + compressor.compress(encoded(CONVERSATION[2:]))
     )
     assert imported(packed) == imported(plain)
 
@@ -121,7 +121,7 @@ def test_a_truncated_frame_ends_like_a_torn_line(tmp_path: Path) -> None:
     packed = rollout(tmp_path).with_suffix(".jsonl.zst")
     compressor = zstandard.ZstdCompressor(level=1)
     first, second = (
-        compressor.compress(encoded([*lines])) for lines in (CONVERSATION[:3], CONVERSATION[3:])
+        compressor.compress(encoded(lines)) for lines in (CONVERSATION[:3], CONVERSATION[3:])
     )
     packed.write_bytes(first + second[:-7])
     early = batches_of(packed)
@@ -135,7 +135,7 @@ def test_a_truncated_frame_ends_like_a_torn_line(tmp_path: Path) -> None:
 def test_a_file_that_is_only_named_as_compressed_is_an_error(tmp_path: Path) -> None:
     """The file as a whole cannot be read, and the error says which one."""
     path = tmp_path / "rollout-1-a.jsonl.zst"
-    path.write_bytes(encoded([*CONVERSATION]))
+    path.write_bytes(encoded(CONVERSATION))
     with pytest.raises(OSError, match="not a readable zstd file") as caught:
         batches_of(path)
     assert caught.value.filename == str(path)

@@ -52,17 +52,19 @@ class Attachments:
             return {"media_type": found[1] or None, "unreadable": len(url)}
         return self._decoded(url[found.end() :], found[1] or None)
 
-    def without_bytes(self, value: Any) -> Any:
+    def without_bytes(self, output: Any) -> Any:
         """A tool's output with references in place of its images."""
-        if isinstance(value, list):
-            return [self.without_bytes(one) for one in value]
-        if not isinstance(value, dict):
-            return value
-        if value.get("type") in _IMAGE_TYPES:
-            return {"type": "image", **self.image(value)}
-        if isinstance(value.get("content"), list):
-            return {**value, "content": self.without_bytes(value["content"])}
-        return value
+        if isinstance(output, list):
+            return [self._without_bytes(block) for block in output]
+        if isinstance(output, dict) and isinstance(output.get("content"), list):
+            content = [self._without_bytes(block) for block in output["content"]]
+            return {**output, "content": content}
+        return self._without_bytes(output)
+
+    def _without_bytes(self, block: Any) -> Any:
+        if isinstance(block, dict) and is_image(block):
+            return {"type": "image", **self.image(block)}
+        return block
 
     def _decoded(self, written: str, media_type: str | None) -> dict[str, Any]:
         if len(written) > LARGEST_ATTACHMENT // 3 * 4 + 4:
@@ -77,4 +79,4 @@ class Attachments:
 
 
 def is_image(block: dict[str, Any]) -> bool:
-    return block.get("type") in _IMAGE_TYPES
+    return text(block.get("type")) in _IMAGE_TYPES

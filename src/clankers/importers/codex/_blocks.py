@@ -32,6 +32,7 @@ class Answer(msgspec.Struct):
     created_at: int | None
     completed_at: int | None
     seq: int
+    is_sidechain: bool
     model: str | None = None
     prompt_tokens: int | None = None
     completion_tokens: int | None = None

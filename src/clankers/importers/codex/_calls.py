@@ -14,7 +14,6 @@ import msgspec
 from attrs import define
 
 from clankers.importers._values import count, json_text, row_id, text
-from clankers.importers.codex._attachments import is_image
 from clankers.importers.codex._lines import elements, member, objects
 from clankers.importers.codex._outcomes import duration_ms, ended, outcome_of, shortened
 from clankers.importers.codex._records import update
@@ -164,8 +163,6 @@ class Calls:
     def _output(self, output: Any) -> str | None:
         if output is None:
             return None
-        if isinstance(output, dict) and is_image(output):
-            output = [output]
         return json_text(self._records.attachments.without_bytes(output))
 
 

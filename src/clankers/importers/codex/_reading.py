@@ -148,13 +148,13 @@ class Reading:
         """Takes one line; the counter it went to, or None when it is malformed."""
         batch = self._records.batch
         record = decoded(line)
-        if record is None:
+        outcome = None if record is None else self._take_safely(record, number)
+        if outcome is None:
             batch.malformed.append(number)
             return None
-        outcome = self._take(opened(record), number)
         if outcome == "imported":
             batch.imported += 1
-            self._state.has_content = True
+            self._state.settle()
         elif outcome == "noise":
             batch.noise += 1
         else:
@@ -168,6 +168,13 @@ class Reading:
             batch.sessions.append(self._state.session())
         batch.resume = Resume(resume.offset, resume.line, msgspec.json.encode(self._state))
         return batch
+
+    def _take_safely(self, record: dict[str, Any], number: int) -> Outcome | None:
+        try:
+            return self._take(opened(record), number)
+        except RecursionError:
+            # Nested just so deep that it could be decoded and cannot be encoded again.
+            return None
 
     def _take(self, line: Line, number: int) -> Outcome:
         if not self._state.session_id:

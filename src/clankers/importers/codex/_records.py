@@ -75,8 +75,8 @@ class Records:
         if state.answer is not None and state.answer.characters > _LARGEST_ANSWER:
             self.close_answer()
         if state.answer is None:
-            state.answer = Answer(native_id, state.now, None, state.next_seq())
-        state.answer.model = state.model or state.answer.model
+            state.answer = Answer(native_id, state.now, None, state.next_seq(), self.is_sidechain)
+        state.answer.model = state.model
         state.answer.completed_at = state.now
         self._has_news = True
         return state.answer
@@ -123,7 +123,7 @@ class Records:
             answer.prompt_tokens,
             answer.completion_tokens,
             native_id=answer.native_id,
-            is_sidechain=self.is_sidechain,
+            is_sidechain=answer.is_sidechain,
             text_content=joined(answer.blocks, TEXT),
             thinking=joined(answer.blocks, THINKING),
             content=layout(answer.blocks),

@@ -59,6 +59,7 @@ class Replay(msgspec.Struct):
     starts_at: int | None = None
     is_copy: bool = False
     has_turns: bool = False
+    is_fork: bool = False
 
 
 @define
@@ -83,6 +84,7 @@ class ReplayGate:
         began_at = created_at(text(header.get("id")) or "")
         self._replay.began_at = began_at or milliseconds(header.get("timestamp"))
         self._replay.starts_at = count(header.get("subagent_history_start_ordinal")) or None
+        self._replay.is_fork = "forked_from_id" in header
 
     def arm(self, parent: str, *, is_copied_header: bool) -> None:
         """Expects copies of `parent` from here on, if its file is there to have counted them."""
@@ -132,6 +134,8 @@ class ReplayGate:
         if (prompt := prompt_key(line)) and prompt not in parent.prompts:
             # Where turns are named, a prompt may stand before the line that names its turn.
             return False if replay.has_turns else self._decide(is_copy=False)
+        if prompt and replay.is_fork and not replay.has_turns:
+            replay.is_copy = True
         if not replay.has_turns and (total := total_of(line)) is not None:
             return self._decide(is_copy=total in parent.totals)
         return replay.is_copy

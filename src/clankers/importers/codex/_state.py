@@ -110,6 +110,10 @@ class State(msgspec.Struct):
             self.session_id = self.fallback_id
         return self.session_id
 
+    def settle(self) -> None:
+        """Notes that a line said something of the session, which is then named for good."""
+        self.has_content = bool(self.id)
+
     def place(self, number: int) -> str:
         """A native id for what has none, from where it stands in the file."""
         return f"{self.page}.L{number}" if self.page else f"L{number}"
