@@ -180,8 +180,8 @@ def test_reasoning_text_and_tool_calls_are_one_answer(tmp_path: Path) -> None:
     assert json.loads(first.content or "") == [
         {"type": "thinking"},
         {"type": "text"},
-        {"type": "tool", "tool": f"{THREAD}:c1"},
-        {"type": "tool", "tool": f"{THREAD}:c2"},
+        {"type": "tool", "id": f"{THREAD}:c1"},
+        {"type": "tool", "id": f"{THREAD}:c2"},
     ]
     assert archive.tools[f"{THREAD}:c2"].message_id == first.id
     assert (second.text_content, second.content) == ("Done.", None)

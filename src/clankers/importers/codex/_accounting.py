@@ -104,7 +104,7 @@ class Accounting:
     def _use(self, used: Tokens, stated: dict[str, Any], raw: dict[str, Any]) -> None:
         state, usage = self._state, usage_of(used, stated, raw)
         usage.id, usage.session_id = state.usage_id(), state.id
-        usage.session_at = state.began_at
+        usage.session_at = state.created_at
         usage.message_id = self._records.weigh_answer(used)
         usage.project_path = state.cwd
         usage.git_branch = state.git_branch

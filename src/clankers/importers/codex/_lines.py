@@ -11,10 +11,9 @@ from typing import Any
 
 import msgspec
 
-from clankers.importers._jsonl import decode_line
 from clankers.importers._values import text
 
-_line_decoder = msgspec.json.Decoder(dict[str, Any])
+line_decoder = msgspec.json.Decoder(dict[str, Any])
 
 RESPONSE_ITEM = "response_item"
 EVENT = "event_msg"
@@ -168,14 +167,6 @@ class Line(msgspec.Struct):
         if self.kind == EVENT and self.type == "session_configured":
             return text(self.payload.get("session_id"))
         return None
-
-
-def decoded(line: bytes) -> dict[str, Any] | None:
-    """A line as an object, None when it is not one, whatever its bytes are."""
-    try:
-        return decode_line(_line_decoder, line)
-    except UnicodeDecodeError:
-        return decode_line(_line_decoder, line.decode("utf-8", "replace").encode())
 
 
 def opened(record: dict[str, Any]) -> Line:

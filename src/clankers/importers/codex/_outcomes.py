@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from attrs import define
 
-from clankers.importers._jsonl import decode_line
+from clankers.importers._jsonl import decode_line, decode_value
 from clankers.importers._values import LARGEST_INTEGER, count, text
 from clankers.importers.codex._lines import member, objects
 
@@ -135,7 +135,7 @@ def _structured(output: str) -> dict[str, Any] | None:
     # The output itself is large and only a failure's is looked at.
     if found.metadata.get("exit_code") == 0:
         return {"metadata": found.metadata}
-    return {"metadata": found.metadata, "content": msgspec.json.decode(found.output)}
+    return {"metadata": found.metadata, "content": decode_value(found.output)}
 
 
 def _of_header(output: str, rest: str) -> Outcome:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 
 from clankers.importers import Resume
-from clankers.importers._jsonl import is_blank, read_chunks
+from clankers.importers._jsonl import decode_line, is_blank, read_chunks
 from clankers.importers._values import first_line, row_id, text
 from clankers.importers.codex._accounting import Accounting
 from clankers.importers.codex._calls import Calls
@@ -23,7 +23,7 @@ from clankers.importers.codex._lines import (
     SESSION_META,
     TURN_CONTEXT,
     USAGE_RECORD,
-    decoded,
+    line_decoder,
     member,
     objects,
     opened,
@@ -36,13 +36,15 @@ from clankers.importers.codex._stream import open_rollout
 from clankers.importers.codex._wording import key
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from clankers.importers import Batch
     from clankers.importers._jsonl import Chunk
     from clankers.importers.codex._lines import Line
     from clankers.importers.codex._state import Layer, State
+
+    Takers = dict[str, Callable[[dict[str, Any], int], "Outcome"]]
 
 Outcome = Literal["imported", "noise", "unknown"]
 
@@ -90,7 +92,13 @@ class Reading:
         self._conversation = Conversation(self._records)
         self._calls = Calls(self._records)
         self._accounting = Accounting(self._records)
-        self._records_by_kind = {
+        self._by_kind = self._record_takers()
+        self._items = self._item_takers()
+        self._events = self._event_takers()
+        self._completed = self._completed_takers()
+
+    def _record_takers(self) -> Takers:
+        return {
             TURN_CONTEXT: self._take_turn,
             RESPONSE_ITEM: self._take_item,
             EVENT: self._take_event,
@@ -104,7 +112,9 @@ class Reading:
             "turn.completed": self._take_turn_usage,
             "turn.failed": self._take_error,
         }
-        self._items = {
+
+    def _item_takers(self) -> Takers:
+        return {
             "agent_message": self._take_relay,
             "compaction": self._take_item_compaction,
             "compaction_summary": self._take_item_compaction,
@@ -112,7 +122,9 @@ class Reading:
             "message": self._take_message,
             "reasoning": self._take_reasoning,
         }
-        self._events = {
+
+    def _event_takers(self) -> Takers:
+        return {
             "agent_message": self._take_agent_message,
             "agent_reasoning": self._take_agent_reasoning,
             "agent_reasoning_raw_content": self._take_agent_reasoning,
@@ -120,6 +132,7 @@ class Reading:
             "entered_review_mode": self._take_review,
             "error": self._take_error,
             "exited_review_mode": self._take_findings,
+            "item_completed": self._take_completed,
             "model_reroute": self._take_reroute,
             "session_configured": self._take_configured,
             "stream_error": self._take_error,
@@ -133,7 +146,9 @@ class Reading:
             "turn_complete": self._take_turn_end,
             "user_message": self._take_prompt,
         }
-        self._completed = {
+
+    def _completed_takers(self) -> Takers:
+        return {
             "agent_message": self._take_agent_item,
             "assistant_message": self._take_agent_item,
             "context_compaction": self._take_compaction,
@@ -147,7 +162,7 @@ class Reading:
     def take(self, number: int, line: bytes) -> Outcome | None:
         """Takes one line; the counter it went to, or None when it is malformed."""
         batch = self._records.batch
-        record = decoded(line)
+        record = decode_line(line_decoder, line)
         outcome = None if record is None else self._take_safely(record, number)
         if outcome is None:
             batch.malformed.append(number)
@@ -185,7 +200,7 @@ class Reading:
             self._accounting.skip(line)
             return "noise"
         self._state.note_time(line.timestamp)
-        taker = self._records_by_kind.get(line.kind)
+        taker = self._by_kind.get(line.kind)
         if taker is not None and line.payload:
             return taker(line.payload, number)
         return "noise" if line.kind in NOISE_RECORDS else "unknown"
@@ -254,8 +269,6 @@ class Reading:
 
     def _take_event(self, payload: dict[str, Any], number: int) -> Outcome:
         kind = text(payload.get("type")) or ""
-        if kind == "item_completed":
-            return self._take_completed(payload, number)
         if taker := self._events.get(kind):
             return taker(payload, number)
         if self._calls.knows(kind):

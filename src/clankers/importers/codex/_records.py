@@ -77,7 +77,8 @@ class Records:
         if state.answer is None:
             state.answer = Answer(native_id, state.now, None, state.next_seq(), self.is_sidechain)
         state.answer.model = state.model
-        state.answer.completed_at = state.now
+        # The clock of a machine may go back; an answer's end does not.
+        state.answer.completed_at = max(state.now or 0, state.answer.completed_at or 0) or None
         self._has_news = True
         return state.answer
 
@@ -105,7 +106,8 @@ class Records:
         if answer is None:
             return None
         if answer.prompt_tokens is None:
-            answer.prompt_tokens, answer.completion_tokens = used.prompt, used.output
+            answer.prompt_tokens = used.prompt or None
+            answer.completion_tokens = used.output or None
             self._has_news = True
         return self.state.row(answer.native_id)
 
@@ -151,7 +153,7 @@ class Records:
         if call_id not in state.calls:
             answer = self.answer(native_id) if native_id else state.answer
             if answer is not None:
-                answer.blocks.append(Block("tool", reference={"tool": tool.id}))
+                answer.blocks.append(Block("tool", reference={"id": tool.id}))
                 self._has_news = True
                 tool.message_id = state.row(answer.native_id)
             tool.seq = state.next_seq()

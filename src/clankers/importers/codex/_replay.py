@@ -16,20 +16,20 @@ import msgspec
 from attrs import define
 
 from clankers.importers import Resume
-from clankers.importers._jsonl import read_chunks
+from clankers.importers._jsonl import decode_line, read_chunks
 from clankers.importers._values import count, milliseconds, text
-from clankers.importers.codex._files import created_at, rollouts_of
 from clankers.importers.codex._lines import (
     EVENT,
     RESPONSE_ITEM,
     TURN_CONTEXT,
     Line,
-    decoded,
+    line_decoder,
     member,
     objects,
     opened,
 )
 from clankers.importers.codex._stream import open_rollout
+from clankers.importers.codex._threads import created_at, rollouts_of
 from clankers.importers.codex._usage import Tokens, tokens_of
 from clankers.importers.codex._wording import key
 
@@ -191,7 +191,7 @@ def _telling_lines(path: Path) -> Iterator[Line]:
         for chunk in read_chunks(stream, Resume()):
             for raw in chunk.lines:
                 if any(mark in raw for mark in _TELLING):
-                    record = decoded(raw)
+                    record = decode_line(line_decoder, raw)
                     if record is not None:
                         yield opened(record)
 

@@ -16,9 +16,9 @@ from clankers.importers._values import (
     text,
 )
 from clankers.importers.codex._blocks import Answer  # noqa: TC001 - msgspec resolves it
-from clankers.importers.codex._files import created_at, named_ids
 from clankers.importers.codex._lines import member
 from clankers.importers.codex._replay import Replay
+from clankers.importers.codex._threads import created_at, named_ids
 from clankers.importers.codex._usage import Counter
 from clankers.models import Session
 
@@ -111,8 +111,11 @@ class State(msgspec.Struct):
         return self.session_id
 
     def settle(self) -> None:
-        """Notes that a line said something of the session, which is then named for good."""
-        self.has_content = bool(self.id)
+        """Notes that a line said something of the session, which then has its id and its time."""
+        if not self.has_content:
+            self.has_content = True
+            began_at = created_at(self.id)
+            self.created_at = self.created_at or began_at
 
     def place(self, number: int) -> str:
         """A native id for what has none, from where it stands in the file."""
@@ -137,12 +140,7 @@ class State(msgspec.Struct):
     @property
     def now(self) -> int | None:
         """When the line was written, or the one before it, or the session, as far as is known."""
-        return self.last_at or self.began_at
-
-    @property
-    def began_at(self) -> int | None:
-        """When the session began: by its header or first line, else by its id."""
-        return self.created_at or created_at(self.session_id)
+        return self.last_at or self.created_at or created_at(self.session_id)
 
     def next_seq(self) -> int:
         self.seq = next_seq(self.seq, self.now)
@@ -240,7 +238,7 @@ class State(msgspec.Struct):
         path = self.project_path
         return Session(
             self.id,
-            self.began_at,
+            self.created_at,
             self.updated_at,
             source=AGENT,
             title=self.title,
