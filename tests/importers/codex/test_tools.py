@@ -210,7 +210,7 @@ def test_an_event_alone_is_a_call_in_the_open_answer(tmp_path: Path) -> None:
     tool = archive.tools[f"{THREAD}:x1"]
     assert (tool.tool_name, tool.success, tool.duration_ms) == ("shell", True, 250)
     assert tool.message_id == answer.id
-    assert [one["tool"] for one in json.loads(answer.content or "")] == [
+    assert [one["id"] for one in json.loads(answer.content or "")] == [
         f"{THREAD}:c1",
         f"{THREAD}:x1",
     ]
