@@ -193,6 +193,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "usage": {*BASE, "models", "store", "times", "formats"},
     "importing": {*BASE, "models", "store", "times", "importers", "usage"},
     "conversation": {"models", "store"},
+    "testing": {"models"},
     "doctor": EVERYTHING,
 }
 # Libraries that are slow to import or easy to depend on too much, and the rooms they live in.

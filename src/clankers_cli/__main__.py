@@ -96,7 +96,7 @@ def _fail(message: str, hint: str = "", *, code: int = 1) -> int:
         with suppress(OSError):
             print(f"{PROGRAM}: {visible(message)}", file=sys.stderr)
             if hint:
-                print(f"hint: {visible(hint)}", file=sys.stderr)
+                print(f"hint: {visible(hint, keep_newlines=True)}", file=sys.stderr)
     return code
 
 

@@ -9,7 +9,6 @@ import pytest
 
 from clankers.models import Usage
 from clankers.store import Store
-from clankers.usage._rates_schema import RATES_TABLE, USAGE_INDEXES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,8 +18,6 @@ if TYPE_CHECKING:
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
     with Store.open(tmp_path / "clankers.db") as opened:
-        opened.connection.execute(RATES_TABLE)
-        opened.connection.execute(USAGE_INDEXES)
         yield opened
 
 

@@ -147,6 +147,16 @@ def test_spellings_of_agents_are_understood(provider: str, model: str) -> None:
     assert catalogue().period(provider, model, "", "", ms("2026-11-01")).bands
 
 
+def test_a_price_that_no_column_holds_is_none(tmp_path: Path) -> None:
+    """A list with a slip of the pen leaves a model unpriced, and stops no import."""
+    fetched = tmp_path / "prices.json"
+    fetched.write_text(
+        '[{"id": "acme", "name": "Acme", "api_pattern": "acme", "models": [{"id": "rocket",'
+        ' "match": {"equals": "rocket"}, "prices": {"input_mtok": 1e9, "output_mtok": 1}}]}]'
+    )
+    assert Catalogue(fetched).period("acme", "rocket", "", "", 0).bands == ()
+
+
 @pytest.mark.parametrize("model", ["codex-auto-review", "<synthetic>", "my-own-model", ""])
 def test_an_unknown_model_has_no_rates(model: str) -> None:
     """None at all, at any time: a price is never guessed, and 0 is a price."""
@@ -158,9 +168,12 @@ def test_a_fetched_list_is_read_from_its_file(tmp_path: Path) -> None:
     fetched = tmp_path / "prices.json"
     fetched.write_text(
         '[{"id": "acme", "name": "Acme", "api_pattern": "acme", "models": [{"id": "rocket",'
-        ' "match": {"equals": "rocket"}, "prices": {"input_mtok": 4, "output_mtok": 8.5}}]}]'
+        ' "match": {"equals": "rocket"}, "prices": {"input_mtok": 4, "output_mtok": 8.5}},'
+        ' {"id": "sled", "match": {"equals": "sled"}, "prices": {"cache_read_mtok": null}}]}]'
     )
-    bands = Catalogue(fetched).period("acme", "rocket", "", "", 0).bands
+    listed = Catalogue(fetched)
+    assert listed.period("acme", "sled", "", "", 0).bands == ()  # named without a price
+    bands = listed.period("acme", "rocket", "", "", 0).bands
     assert cost(bands, (1_000, 0, 0, 0, 1_000, 0, 0)) == 12_500
     with pytest.raises(LookupError):
         genai_prices.calc_price(genai_prices.Usage(input_tokens=1), "rocket", provider_id="acme")

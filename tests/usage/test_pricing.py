@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from clankers import _paths
 from clankers.models import Session
-from clankers.usage import PriceReport, Pricer, price_usage, set_price
+from clankers.usage import Pricer, PriceReport, price_usage, set_price
 from clankers.usage._price_list import package_version
 from usage.conftest import ms, used
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from clankers.models import Usage
     from clankers.store import Store
 
@@ -30,7 +31,7 @@ def priced(store: Store, *records: Usage) -> dict[str, tuple[int | None, str | N
     store.upsert_many(records)
     price_usage(store)
     rows = store.connection.execute("SELECT id, cost, cost_source FROM usage ORDER BY id")
-    return {str(name): (cost, source) for name, cost, source in rows}  # type: ignore[misc]
+    return {str(name): (cost, source) for name, cost, source in rows}
 
 
 class TestPrecedence:
@@ -131,6 +132,13 @@ class TestAgain:
         assert price_usage(store, everything=True) == PriceReport(rows=2, changed=2, unpriced=0)
         assert [cost for cost, _source in priced(store).values()] == [SONNET_COST, SONNET_COST]
 
+    def test_rows_far_apart(self, store: Store) -> None:
+        """An archive is priced stretch by stretch, and none is left out."""
+        store.upsert_many([used(name, **SONNET) for name in "abcd"])
+        store.connection.execute("UPDATE usage SET n = n * 19_999 - 19_998")
+        assert price_usage(store) == PriceReport(rows=4, changed=4, unpriced=0)
+        assert price_usage(store, everything=True) == PriceReport(rows=4, changed=0, unpriced=0)
+
     def test_sessions_follow(self, store: Store) -> None:
         """A session's cost is the sum of its responses, in dollars."""
         store.upsert(Session("s1", source="claude-code"))
@@ -175,6 +183,15 @@ class TestPricer:
         store.connection.execute("UPDATE usage SET price_version = 'older'")
         assert priced(store)["a"] == (SONNET_COST, "genai-prices")
 
+    def test_bands_are_remembered(self, store: Store) -> None:
+        """A long prompt has its own rates also when they come from the database."""
+        counts = {"a": 200_000, "b": 200_001}
+        records = [used(name, input_tokens=count) for name, count in counts.items()]
+        expected = {"a": (600_000, "genai-prices"), "b": (1_200_006, "genai-prices")}
+        assert priced(store, *records) == expected
+        store.connection.execute("UPDATE usage SET price_version = NULL, cost = NULL")
+        assert priced(store) == expected
+
     def test_daily_changes_of_a_price(self, store: Store) -> None:
         """deepseek-chat was cheaper at night; each remembered period holds for its hours only."""
         fields = {"provider": "deepseek", "model": "deepseek-chat", "input_tokens": 1_000_000}
@@ -204,6 +221,14 @@ class TestPriceList:
         assert version.startswith(f"{VERSION} fetched ")
         fetched.unlink()
         assert priced(store)["a"] == (SONNET_COST, "genai-prices")
+
+    def test_a_list_fetched_later_takes_over(self, store: Store) -> None:
+        """A file of the same name with other prices makes rows stale again."""
+        fetched = _paths.data_dir() / f"prices-{package_version()}.json"
+        write_list(fetched)
+        priced(store, used("a", **SONNET))
+        fetched.write_text(fetched.read_text().replace("10", "20"))
+        assert priced(store)["a"] == (8_000, "genai-prices")
 
     def test_a_list_fetched_by_an_older_package_is_not(self, store: Store) -> None:
         """A newer package has newer prices than what its forerunner fetched."""

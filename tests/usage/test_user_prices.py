@@ -19,7 +19,7 @@ MILLION = 1_000_000
 
 def costs(store: Store) -> list[int | None]:
     rows = store.connection.execute("SELECT cost FROM usage ORDER BY id")
-    return [cost for (cost,) in rows]  # type: ignore[misc]
+    return [cost for (cost,) in rows]
 
 
 class TestSet:
@@ -110,6 +110,13 @@ class TestWhichHolds:
         store.upsert(used("a", model="mine-20260101", input_tokens=MILLION))
         set_price(store, "mine-20260101", input=1, output=1)
         set_price(store, "mine", input=2, output=2)
+        assert costs(store) == [MILLION]
+
+    def test_the_exact_name_wins_over_the_provider(self, store: Store) -> None:
+        """First it is the right model, then the right provider."""
+        store.upsert(used("a", model="mine-20260101", input_tokens=MILLION))
+        set_price(store, "mine", input=2, output=2, provider="anthropic")
+        set_price(store, "mine-20260101", input=1, output=1)
         assert costs(store) == [MILLION]
 
     def test_the_provider_wins(self, store: Store) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from typing import TYPE_CHECKING, BinaryIO, TypeVar
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
 import msgspec
 from attrs import define
@@ -79,22 +79,38 @@ def decode_line(decoder: msgspec.json.Decoder[T], line: bytes) -> T | None:
     """
     try:
         return decoder.decode(line)
-    except (msgspec.DecodeError, RecursionError):
+    # Bytes that are not UTF-8 are a ValueError here.
+    except (msgspec.DecodeError, ValueError, RecursionError):
         return _decode_mended(decoder, line)
 
 
 def _decode_mended(decoder: msgspec.json.Decoder[T], line: bytes) -> T | None:
     try:
-        found = json.loads(
-            line.removeprefix(_BYTE_ORDER_MARK).decode("utf-8", "replace"),
-            parse_constant=lambda _name: None,
-            parse_float=_finite,
-        )
+        found = _loads(line)
         if not isinstance(found, dict):
             return None
         return decoder.decode(json.dumps(found, ensure_ascii=False).encode("utf-8", "replace"))
     except (ValueError, RecursionError, msgspec.DecodeError):
         return None
+
+
+def decode_value(raw: bytes | msgspec.Raw) -> Any:
+    """Any JSON value, mended where need be like a line; None when it is beyond mending."""
+    try:
+        return msgspec.json.decode(raw)
+    except (msgspec.DecodeError, ValueError, RecursionError):
+        try:
+            return _loads(bytes(raw))
+        except (ValueError, RecursionError):
+            return None
+
+
+def _loads(written: bytes) -> Any:
+    return json.loads(
+        written.removeprefix(_BYTE_ORDER_MARK).decode("utf-8", "replace"),
+        parse_constant=lambda _name: None,
+        parse_float=_finite,
+    )
 
 
 def _finite(digits: str) -> float | None:

@@ -11,6 +11,8 @@ import msgspec
 LARGEST_INTEGER = 2**63 - 1
 TITLE_CHARACTERS = 120
 _MILLISECONDS_FROM = 10**11
+# The last moment of the year 9999, after which no date can be written.
+_LATEST = 253_402_300_799_999
 
 
 def text(value: Any) -> str | None:
@@ -35,7 +37,8 @@ def count(value: Any) -> int:
 def milliseconds(value: Any) -> int | None:
     """Epoch milliseconds from ISO 8601 (UTC where it names no zone) or an epoch number.
 
-    Numbers below 10^11 are taken as seconds. What cannot be a time is None.
+    Numbers below 10^11 are taken as seconds. What cannot be a time, or is after the year
+    9999, is None; what is before 1970 is 0.
     """
     if type(value) is str:
         try:
@@ -52,7 +55,7 @@ def milliseconds(value: Any) -> int | None:
 
 
 def _from_epoch(value: float) -> int | None:
-    if not 0 < value < LARGEST_INTEGER:
+    if not 0 < value <= _LATEST:
         return None
     return round(value if value >= _MILLISECONDS_FROM else value * 1000)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from clankers.importing._bulk import bulk
 from clankers.importing._discover import below, installed
 from clankers.importing._edges import chosen
 from clankers.importing._report import Failure, ImportReport, Progress, SourceReport
@@ -67,7 +68,7 @@ def import_sessions(
     recent = [
         one for one in found if since is None or one.identity.mtime_ns >= since * _NANOSECONDS
     ]
-    with Run(store, report, full=full, dry_run=dry_run) as run:
+    with bulk(store.connection), Run(store, report, full=full, dry_run=dry_run) as run:
         waiting = run.changed(recent)
         progress = Progress(len(waiting), sum(one.identity.size for one in waiting))
         for one in waiting:

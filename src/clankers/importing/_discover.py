@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import stat
-from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from clankers.errors import ImporterError
-from clankers.importing._edges import files_below, is_recognised, roots_of
+from clankers.importing._edges import files_below, roots_of
+from clankers.importing._owners import by_owner
 from clankers.importing._report import Failure, SourceReport, shown
 from clankers.store._sources import Identity
 
@@ -48,9 +48,8 @@ def installed(importers: Sequence[Importer], report: ImportReport) -> list[Found
 def below(path: Path, importers: Sequence[Importer], report: ImportReport) -> list[Found]:
     """The files at or below a path, each with the importer that recognises it.
 
-    A file that none recognises (an empty or damaged one) goes to the one of those that
-    list it who has the most files there. Of a single importer everything that it finds
-    is taken.
+    A file that none recognises (an empty or damaged one) goes with the files beside it;
+    alone it is another program's. Of a single importer everything that it finds is taken.
 
     Raises:
         ImporterError: there is no such path, it cannot be read, or nothing below it is a
@@ -60,17 +59,17 @@ def below(path: Path, importers: Sequence[Importer], report: ImportReport) -> li
     _check_readable(root, path)
     failures = len(report.failures)
     listed = {one.agent: list(files_below(one, root, report)) for one in importers}
-    owners = _owners(importers, listed)
+    if len(importers) > 1:
+        listed = by_owner(importers, listed)
     listing = Listing(report)
     for one in importers:
-        files = [file for file in listed[one.agent] if owners.get(file) is one]
-        if files:
+        if files := listed[one.agent]:
             listing.add(one, root, files)
-    if not owners and len(report.failures) == failures:
+    if not any(listed.values()) and len(report.failures) == failures:
         names = ", ".join(one.agent for one in importers)
         raise ImporterError(
             f"no transcripts of {names} at or below {shown(path)}",
-            hint="give the folder where the agent keeps its sessions",
+            hint="give the folder where the agent keeps its sessions, or name the agent",
         )
     return listing.found
 
@@ -117,9 +116,11 @@ class Listing:
 
     def _place(self, text: str) -> str:
         folder, _, name = text.rpartition(os.sep)
-        if folder not in self._folders:
-            self._folders[folder] = os.path.realpath(folder + os.sep)
-        return shown(os.path.join(self._folders[folder], name))
+        resolved = self._folders.get(folder)
+        if resolved is None:
+            resolved = os.path.join(os.path.realpath(folder + os.sep), "")
+            self._folders[folder] = resolved
+        return shown(resolved + name)
 
 
 def _is_there(root: Path, report: ImportReport) -> bool:
@@ -148,19 +149,3 @@ def _check_readable(root: Path, given: Path) -> None:
         raise ImporterError(
             f"{shown(given)} cannot be read: {problem.strerror}", hint="check its rights"
         ) from problem
-
-
-def _owners(importers: Sequence[Importer], listed: dict[str, list[Path]]) -> dict[Path, Importer]:
-    if len(importers) == 1:
-        return dict.fromkeys(listed[importers[0].agent], importers[0])
-    owners: dict[Path, Importer] = {}
-    for one in importers:
-        for file in listed[one.agent]:
-            if file not in owners and os.path.isfile(file) and is_recognised(one, file):
-                owners[file] = one
-    shares = Counter(one.agent for one in owners.values())
-    for one in sorted(importers, key=lambda one: -shares[one.agent]):
-        if shares[one.agent]:
-            for file in listed[one.agent]:
-                owners.setdefault(file, one)
-    return owners

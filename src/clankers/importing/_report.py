@@ -109,5 +109,5 @@ class ImportReport(Counts):
 
 
 def shown(path: Path | str) -> str:
-    """A path as text that can be stored and printed; bytes that are no text become `\\udcff`."""
+    """A path as text that can be stored and printed; bytes that are no text are spelled out."""
     return str(path).encode("utf-8", "backslashreplace").decode()

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 # A commit costs as much as parsing, and a lock held for longer than this is felt by others.
 _BYTES_TOGETHER = 16 * 1024 * 1024
 _ROWS_TOGETHER = 20_000
-_FILES_TOGETHER = 200
+_FILES_TOGETHER = 100
 
 
 class Run:

@@ -6,9 +6,8 @@ import threading
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-import apsw
-
 from clankers.errors import ImporterError
+from clankers.store._connection import REFUSED_ROWS
 from clankers.store._sources import write_source
 
 if TYPE_CHECKING:
@@ -16,14 +15,14 @@ if TYPE_CHECKING:
 
     from clankers.importers import Batch
     from clankers.importing._reading import Reading
+    from clankers.models import Usage
     from clankers.store import Store
+    from clankers.usage import Pricer
 
 
 # What a row is refused with that an importer made wrong; other errors are the database's.
 _BAD_ROW = (
-    apsw.ConstraintError,
-    apsw.MismatchError,
-    apsw.TooBigError,
+    *REFUSED_ROWS,
     ArithmeticError,
     AttributeError,
     LookupError,
@@ -43,6 +42,7 @@ class Writer:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._commit: _Commit | None = None
+        self._pricer: Pricer | None = None
 
     def wait(self) -> None:
         """Lets a commit that is going on end; raises what it failed with."""
@@ -62,6 +62,7 @@ class Writer:
             self._store_all(news, in_background=in_background)
         except ImporterError:
             # Some file has rows that cannot be stored; the others have a right to theirs.
+            self._pricer = None
             self._store_each(news)
         for one in readings:
             one.settle()
@@ -93,12 +94,12 @@ class Writer:
     def _write(self, reading: Reading) -> set[str]:
         """Writes one file's batches; the sessions whose derived columns that may change."""
         touched: set[str] = set()
+        agent = reading.found.importer.agent
         before = self._store.connection.total_changes()
         for batch in reading.batches:
             try:
-                touched |= self._write_batch(batch, improved=reading.improved)
+                touched |= self._write_batch(batch, agent, improved=reading.improved)
             except _BAD_ROW as problem:
-                agent = reading.found.importer.agent
                 raise ImporterError(
                     f"the {agent} importer made rows that cannot be stored: {problem}"
                 ) from problem
@@ -106,20 +107,31 @@ class Writer:
         write_source(self._store.connection, reading.row)
         return touched
 
-    def _write_batch(self, batch: Batch, *, improved: bool) -> set[str]:
+    def _write_batch(self, batch: Batch, agent: str, *, improved: bool) -> set[str]:
         store = self._store
         children = (batch.messages, batch.tools, batch.errors, batch.compactions)
         spoken_of = {one.session_id for group in children for one in group}
         named = {one.id for one in batch.sessions}
         store.write("sessions", batch.sessions)
         store.mention(batch.mentions)
-        store.add_placeholders(spoken_of - named)
+        store.add_placeholders(spoken_of - named, source=agent)
         store.write("messages", batch.messages)
         store.write("tools", batch.tools)
         store.write("session_errors", batch.errors)
         store.write("compaction_events", batch.compactions)
         store.write_attachments(batch.attachments)
+        self._price(batch.usage)
         return spoken_of | named | store.write_usage(batch.usage, improved=improved)
+
+    def _price(self, records: Sequence[Usage]) -> None:
+        if not records:
+            return
+        if self._pricer is None:
+            # An import that finds nothing new needs no prices.
+            from clankers.usage import Pricer
+
+            self._pricer = Pricer(self._store.connection)
+        self._pricer.price(records)
 
 
 class _Commit(threading.Thread):
@@ -136,8 +148,7 @@ class _Commit(threading.Thread):
         try:
             with self._transaction:
                 self._store.refresh(self._touched)
-        except BaseException as problem:
-            # The thread that waits for it raises it again.
+        except BaseException as problem:  # noqa: BLE001 - raised again in the thread that waits
             self._problem = problem
 
     def check(self) -> None:

@@ -5,7 +5,7 @@ Names load when they are touched, so that a query can use a connection without t
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+TYPE_CHECKING = False  # typing itself is slow to import, and every query starts here
 
 if TYPE_CHECKING:
     from clankers.store._store import Store

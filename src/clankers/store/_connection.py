@@ -6,39 +6,86 @@ Imports no records, so that a query can start without them.
 from __future__ import annotations
 
 import os
+import time
 from contextlib import contextmanager
-from pathlib import Path
 from urllib.parse import quote
 
 import apsw
 
 from clankers import errors
+from clankers.store import _files
 
 TYPE_CHECKING = False  # typing itself is slow to import
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
 
 BUSY_TIMEOUT_MS = 5_000
 # Larger pages make a bulk import a quarter faster; files that exist keep what they have.
 NEW_DATABASE_PAGE_SIZE = 16_384
 WAL_SIZE_LIMIT = 64 * 1024 * 1024
+_PAUSE = 0.005
+# What SQLite says of a full disk, and of a quota or a size limit, which it tells apart.
+_FAILED_GROWTH = frozenset({apsw.SQLITE_FULL, apsw.SQLITE_IOERR_WRITE, apsw.SQLITE_IOERR_SHMSIZE})
+_UNTOUCHED = "name another file with --db; this one was left as it is"
+# What each of SQLite's errors means here: our error, what to say after the path, and a hint.
+_MEANINGS: tuple[tuple[tuple[type[apsw.Error], ...], type[errors.StoreError], str, str], ...] = (
+    (
+        (apsw.CorruptError,),
+        errors.NotADatabaseError,
+        "is damaged: {problem}",
+        "see whether 'backups' beside it holds a whole copy; this file was left as it is",
+    ),
+    ((apsw.NotADBError,), errors.NotADatabaseError, "is not a database: {problem}", _UNTOUCHED),
+    (
+        (apsw.BusyError, apsw.LockedError),
+        errors.DatabaseBusyError,
+        "is busy: another process is writing to it",
+        "try again in a moment; nothing was changed",
+    ),
+    (
+        (apsw.ReadOnlyError, apsw.PermissionsError, apsw.CantOpenError),
+        errors.ReadOnlyError,
+        "cannot be written or opened: {problem}",
+        "check the rights of the file and of its folder",
+    ),
+    ((apsw.IOError,), errors.StoreError, "could not be read or written: {problem}", ""),
+    ((apsw.ConnectionClosedError,), errors.StoreError, "was closed before", ""),
+)
+# What SQLite says to a row that breaks the schema; every other error is about the database.
+REFUSED_ROWS = (apsw.ConstraintError, apsw.MismatchError, apsw.TooBigError)
 
 
-def open_writer(path: Path, *, busy_timeout_ms: int = BUSY_TIMEOUT_MS) -> apsw.Connection:
-    """The one writing connection of a process; creates the file, private to its owner."""
-    is_new = _create_private(path)
+def open_writer(
+    path: Path,
+    *,
+    busy_timeout_ms: int = BUSY_TIMEOUT_MS,
+    check: Callable[[apsw.Connection], object] | None = None,
+) -> apsw.Connection:
+    """The one writing connection of a process; creates the file, private to its owner.
+
+    `check` may look at the database and refuse it by an exception: until it returns,
+    nothing has been changed, the journal mode included.
+    """
+    _files.create_private(path)
+    _files.refuse_other_kinds(path)
+    # Closing the last connection writes the log of another program into its database.
+    keeps_log = _has_content(_files.log_of(path))
     with translated(path):
-        connection = apsw.Connection(
-            str(path), flags=apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
-        )
+        connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
         try:
             connection.set_busy_timeout(busy_timeout_ms)
-            if is_new:
-                connection.pragma("page_size", NEW_DATABASE_PAGE_SIZE)
-            _write_ahead(connection)
-            _keep_integrity(connection)
+            connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, int(keeps_log))
             _be_strict(connection)
+            if check is not None:
+                check(connection)
+            connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0)
+            _refuse_protected(connection, path)
+            # Has no effect on a database that has a page already.
+            connection.pragma("page_size", NEW_DATABASE_PAGE_SIZE)
+            _write_ahead(connection, busy_timeout_ms / 1000)
+            _keep_integrity(connection)
             connection.pragma("temp_store", 2)
         except BaseException:
             connection.close()
@@ -52,13 +99,9 @@ def open_reader(path: Path, *, busy_timeout_ms: int = BUSY_TIMEOUT_MS) -> apsw.C
     A WAL database needs its -shm file; in a folder that cannot be written there may be
     none. With no -wal either, nobody is writing, and the file is read as immutable.
     """
-    if not path.exists():
-        raise errors.StoreError(
-            f"there is no database at {path}",
-            hint="run 'clankers-cli import' to make one, or name another with --db",
-        )
-    wal = Path(f"{path}-wal")
-    immutable = not os.access(path.parent, os.W_OK) and not wal.exists()
+    _files.refuse_other_kinds(path)
+    log = _files.log_of(path)
+    immutable = not os.access(log.parent, os.W_OK) and not log.exists()
     uri = f"file:{quote(str(path.absolute()))}?mode=ro" + ("&immutable=1" if immutable else "")
     with translated(path):
         connection = apsw.Connection(uri, flags=apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI)
@@ -84,55 +127,48 @@ def translated(path: Path) -> Iterator[None]:
 
 
 def translate(problem: apsw.Error, path: Path) -> errors.StoreError:
-    match problem:
-        case apsw.NotADBError() | apsw.CorruptError():
-            what = "is damaged" if isinstance(problem, apsw.CorruptError) else "is not a database"
-            return errors.NotADatabaseError(
-                f"{path} {what}: {problem}",
-                hint="name another file with --db; this one was left as it is",
-            )
-        case apsw.BusyError() | apsw.LockedError():
-            return errors.DatabaseBusyError(
-                f"{path} is busy: another process is writing to it",
-                hint="try again in a moment; nothing was changed",
-            )
-        case apsw.FullError():
-            return errors.DiskFullError(
-                f"no space left to write {path}",
-                hint="free some space and run it again; what was committed before is safe",
-            )
-        case apsw.ReadOnlyError() | apsw.PermissionsError() | apsw.CantOpenError():
-            return errors.ReadOnlyError(
-                f"{path} cannot be written or opened: {problem}",
-                hint="check the rights of the file and of its folder",
-            )
-        case apsw.IOError():
-            return errors.StoreError(f"reading or writing {path} failed: {problem}")
-        case _:
-            return errors.StoreError(f"{path}: {problem}")
+    if getattr(problem, "extendedresult", None) in _FAILED_GROWTH:
+        return errors.DiskFullError(
+            f"{path} has no room to grow: {problem}",
+            hint="free some space or raise the quota; what was committed before is safe",
+        )
+    for kinds, meaning, said, hint in _MEANINGS:
+        if isinstance(problem, kinds):
+            return meaning(f"{path} {said.format(problem=problem)}", hint=hint)
+    return errors.StoreError(f"{path}: {problem}")
 
 
-def _create_private(path: Path) -> bool:
-    """Makes an empty file with mode 0600 where there is none; True when it is new or empty.
-
-    SQLite gives -wal and -shm the mode of the database, so that they need no care of
-    their own.
-    """
+def _has_content(file: Path) -> bool:
     try:
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
-    except FileExistsError:
-        return path.stat().st_size == 0
-    except OSError as problem:
+        return file.stat().st_size > 0
+    except OSError:
+        return False
+
+
+def _refuse_protected(connection: apsw.Connection, path: Path) -> None:
+    """SQLite opens a protected file for reading without a word."""
+    if connection.readonly("main"):
         raise errors.ReadOnlyError(
-            f"{path} cannot be made: {problem.strerror}",
-            hint="check the rights of its folder, or name another file with --db",
-        ) from problem
-    return True
+            f"{path} cannot be written: the file is protected",
+            hint="check the rights of the file and of its folder",
+        )
 
 
-def _write_ahead(connection: apsw.Connection) -> None:
-    """WAL: readers and the writer do not wait for each other."""
-    connection.pragma("journal_mode", "wal")
+def _write_ahead(connection: apsw.Connection, patience: float) -> None:
+    """WAL: readers and the writer do not wait for each other.
+
+    The change to WAL does not wait where two processes make it at once; then the loser
+    tries again until its patience, in seconds, ends.
+    """
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            connection.pragma("journal_mode", "wal")
+            break
+        except apsw.BusyError:
+            if time.monotonic() >= deadline:
+                raise
+            time.sleep(_PAUSE)
     connection.pragma("synchronous", "normal")
     connection.pragma("journal_size_limit", WAL_SIZE_LIMIT)
 

@@ -10,8 +10,37 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import apsw
 
-_FIRST = "amber brisk calm dusty early fern gentle hazel idle jolly keen lunar mellow noble".split()
-_SECOND = "otter heron maple comet delta ember fjord grove harbor island jetty kettle lark".split()
+_FIRST = (
+    "amber",
+    "brisk",
+    "calm",
+    "dusty",
+    "early",
+    "fern",
+    "gentle",
+    "hazel",
+    "idle",
+    "jolly",
+    "keen",
+    "lunar",
+    "mellow",
+    "noble",
+)
+_SECOND = (
+    "otter",
+    "heron",
+    "maple",
+    "comet",
+    "delta",
+    "ember",
+    "fjord",
+    "grove",
+    "harbor",
+    "island",
+    "jetty",
+    "kettle",
+    "lark",
+)
 
 
 def add_device(connection: apsw.Connection) -> None:

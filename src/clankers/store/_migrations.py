@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
-from collections.abc import Callable
-from pathlib import Path
-from typing import NamedTuple
-
-import apsw
+from typing import TYPE_CHECKING, NamedTuple
 
 from clankers import errors
 from clankers.store import _adopt
-from clankers.store._connection import open_writer, translated
+from clankers.store._connection import BUSY_TIMEOUT_MS, open_writer, translated
 from clankers.store._device import add_device
+from clankers.store._files import tighten
 from clankers.store._schema import INDEXES, TABLES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    import apsw
 
 _RECORD = """
 CREATE TABLE IF NOT EXISTS schema_migrations(
@@ -24,6 +26,7 @@ CREATE TABLE IF NOT EXISTS schema_migrations(
   description TEXT NOT NULL
 )
 """
+_RECORDED = frozenset({"version", "applied_at", "checksum", "description"})
 
 
 class Migration(NamedTuple):
@@ -41,11 +44,16 @@ def _m001_archive(connection: apsw.Connection) -> None:
     add_device(connection)
 
 
-MIGRATIONS = [Migration(1, "the archive", TABLES + INDEXES, _m001_archive)]
+MIGRATIONS = (Migration(1, "the archive", TABLES + INDEXES, _m001_archive),)
 SCHEMA_VERSION = MIGRATIONS[-1].version
 
 
-def open_current(path: Path, *, busy_timeout_ms: int) -> apsw.Connection:
+def open_current(
+    path: Path,
+    *,
+    busy_timeout_ms: int = BUSY_TIMEOUT_MS,
+    migrations: Sequence[Migration] = MIGRATIONS,
+) -> apsw.Connection:
     """A writing connection to a database that has the current schema.
 
     A new file gets it, an older one is upgraded after a backup, the original project's
@@ -55,11 +63,17 @@ def open_current(path: Path, *, busy_timeout_ms: int) -> apsw.Connection:
         NewerSchemaError: a newer program wrote it.
         NotADatabaseError: it is not SQLite, or another program's.
     """
-    connection = open_writer(path, busy_timeout_ms=busy_timeout_ms)
+    newest = migrations[-1].version
+    connection = open_writer(
+        path,
+        busy_timeout_ms=busy_timeout_ms,
+        check=lambda opened: _version(opened, path, newest),
+    )
     try:
+        tighten(path)
         with translated(path):
-            if _version(connection, path) < SCHEMA_VERSION:
-                _migrate(connection, path)
+            if _version(connection, path, newest) < newest:
+                _migrate(connection, path, migrations)
     except BaseException:
         connection.close()
         raise
@@ -69,62 +83,85 @@ def open_current(path: Path, *, busy_timeout_ms: int) -> apsw.Connection:
 def check_version(connection: apsw.Connection, path: Path) -> None:
     """Refuses a database that has another schema; for connections that only read."""
     with translated(path):
-        if _version(connection, path) < SCHEMA_VERSION:
-            raise errors.StoreError(
-                f"{path} has an older schema and cannot be upgraded while it is only read",
-                hint="'clankers-cli import' upgrades it",
-            )
+        if _version(connection, path, SCHEMA_VERSION) == SCHEMA_VERSION:
+            return
+        state = "has an older schema" if _objects(connection) else "is empty"
+    raise errors.StoreError(
+        f"{path} {state}, which cannot be changed while it is only read",
+        hint="'clankers-cli import' brings it up to date",
+    )
 
 
-def _version(connection: apsw.Connection, path: Path) -> int:
+def _version(connection: apsw.Connection, path: Path, newest: int) -> int:
     """The schema's version; 0 for an empty database or the original project's."""
-    tables = _tables(connection)
-    if "schema_migrations" in tables:
-        found = connection.execute("SELECT max(version) FROM schema_migrations").get or 0
-        if found > SCHEMA_VERSION:
+    if _columns(connection, "schema_migrations") >= _RECORDED:
+        found = int(connection.execute("SELECT max(version) FROM schema_migrations").get or 0)
+        if found > newest:
             raise errors.NewerSchemaError(
-                f"{path} has schema {found}, this program knows up to {SCHEMA_VERSION}",
+                f"{path} has schema {found}, this program knows up to {newest}",
                 hint="update clankers-sdk; the database was left untouched",
             )
-        return int(found)
-    if tables and "sessions" not in tables:
+        return found
+    names = _objects(connection)
+    if names and ("schema_migrations" in names or not _adopt.is_original(connection)):
         raise errors.NotADatabaseError(
-            f"{path} is a database of another program (it has {', '.join(sorted(tables)[:3])})",
+            f"{path} is a database of another program (it has {', '.join(sorted(names)[:3])})",
             hint="name another file with --db; this one was left as it is",
         )
     return 0
 
 
-def _tables(connection: apsw.Connection) -> set[str]:
-    query = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
-    return {name for (name,) in connection.execute(query)}
+def _objects(connection: apsw.Connection) -> set[str]:
+    """Tables, views and all else that somebody made."""
+    query = "SELECT lower(name) FROM sqlite_schema WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
+    return {str(name) for (name,) in connection.execute(query)}
 
 
-def _migrate(connection: apsw.Connection, path: Path) -> None:
-    if _tables(connection):
-        back_up(connection, path)
-    # Tables are renamed and built anew; foreign keys must not follow them in between.
+def _columns(connection: apsw.Connection, table: str) -> set[str]:
+    return {
+        str(name).lower()
+        for (name,) in connection.execute("SELECT name FROM pragma_table_info(?)", (table,))
+    }
+
+
+def _migrate(connection: apsw.Connection, path: Path, migrations: Sequence[Migration]) -> None:
+    # Tables are renamed and built anew; foreign keys must not follow them in between. Inside
+    # a transaction this setting has no effect.
     connection.pragma("foreign_keys", False)
-    connection.execute("BEGIN IMMEDIATE")
     try:
-        # Another process may have been faster while this one waited for the lock.
-        version = _version(connection, path)
-        originals = _adopt.set_aside(connection) if version == 0 else []
-        connection.execute(_RECORD)
-        for step in MIGRATIONS:
-            if step.version > version:
-                _apply(connection, step)
-        _adopt.copy_back(connection, originals)
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            _apply_missing(connection, path, migrations)
+            connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
     finally:
         connection.pragma("foreign_keys", True)
 
 
+def _apply_missing(
+    connection: apsw.Connection, path: Path, migrations: Sequence[Migration]
+) -> None:
+    # Another process may have been faster while this one waited for the lock.
+    version = _version(connection, path, migrations[-1].version)
+    missing = [step for step in migrations if step.version > version]
+    if missing and _objects(connection):
+        # Imported here, for a database is seldom anything but new or current.
+        from clankers.store._backup import back_up
+
+        back_up(connection, path)
+    originals = _adopt.set_aside(connection) if version == 0 else []
+    connection.execute(_RECORD)
+    for step in missing:
+        _apply(connection, step)
+    _adopt.copy_back(connection, originals)
+
+
 def _apply(connection: apsw.Connection, step: Migration) -> None:
+    import hashlib  # Takes 3 ms to load, and is needed only here.
+
     step.apply(connection)
     connection.execute(
         "INSERT INTO schema_migrations(version, applied_at, checksum, description)"
@@ -136,18 +173,3 @@ def _apply(connection: apsw.Connection, step: Migration) -> None:
             step.description,
         ),
     )
-
-
-def back_up(connection: apsw.Connection, path: Path) -> Path:
-    """A whole copy in `backups` beside the database; the copy's path."""
-    folder = path.parent / "backups"
-    folder.mkdir(mode=0o700, exist_ok=True)
-    copy = folder / f"{path.stem}-{time.strftime('%Y%m%d-%H%M%S')}{path.suffix}"
-    copy.touch(mode=0o600)
-    target = apsw.Connection(str(copy))
-    try:
-        with target.backup("main", connection, "main") as backup:
-            backup.step()
-    finally:
-        target.close()
-    return copy

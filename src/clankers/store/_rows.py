@@ -44,4 +44,5 @@ BUILDERS: dict[str, Callable[..., Any]] = {
     "session_errors": models.SessionError,
     "compaction_events": models.Compaction,
     "usage": usage,
+    "attachments": models.Attachment,
 }

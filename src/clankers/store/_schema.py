@@ -112,6 +112,11 @@ COLUMNS = {
     "session_errors": ERROR_COLUMNS,
     "compaction_events": COMPACTION_COLUMNS,
 }
+READ_COLUMNS = {
+    **COLUMNS,
+    "usage": USAGE_COLUMNS,
+    "attachments": ("sha256", "media_type", "data"),
+}
 
 # The times stand before the fat text columns: behind 20 KB of text they cost ten times as
 # much to read, because SQLite must walk the overflow pages to reach them.
@@ -270,6 +275,25 @@ CREATE TABLE prices(
   output_rate INTEGER NOT NULL,
   PRIMARY KEY (provider, model, from_at)
 );
+CREATE TABLE rates(
+  provider TEXT NOT NULL,
+  model TEXT NOT NULL,
+  service_tier TEXT NOT NULL,
+  speed TEXT NOT NULL,
+  from_at INTEGER NOT NULL,
+  until_at INTEGER NOT NULL,
+  over INTEGER NOT NULL,
+  price_version TEXT NOT NULL,
+  input_rate INTEGER,
+  cache_read_rate INTEGER,
+  cache_write_5m_rate INTEGER,
+  cache_write_1h_rate INTEGER,
+  output_rate INTEGER,
+  reasoning_rate INTEGER,
+  web_search_rate INTEGER,
+  request_rate INTEGER,
+  PRIMARY KEY (provider, model, service_tier, speed, from_at, over)
+) WITHOUT ROWID;
 CREATE TABLE device(
   id TEXT PRIMARY KEY,
   name TEXT NOT NULL,
@@ -277,6 +301,10 @@ CREATE TABLE device(
 );
 """
 
+# The messages and tool calls of a session are read in their order straight from an index.
+# Usage by session is one step from whether anything was measured. Totals by time read
+# nothing but usage_occurred; the next two tell whether any response was priced with other
+# prices, and which models have none.
 INDEXES = """
 CREATE INDEX IF NOT EXISTS sessions_created ON sessions(created_at);
 CREATE INDEX IF NOT EXISTS sessions_parent ON sessions(parent_id) WHERE parent_id IS NOT NULL;
@@ -284,6 +312,10 @@ CREATE INDEX IF NOT EXISTS messages_session ON messages(session_id, seq);
 CREATE INDEX IF NOT EXISTS tools_session ON tools(session_id, seq);
 CREATE INDEX IF NOT EXISTS session_errors_session ON session_errors(session_id);
 CREATE INDEX IF NOT EXISTS compaction_events_session ON compaction_events(session_id);
-CREATE INDEX IF NOT EXISTS usage_session ON usage(session_id);
-CREATE INDEX IF NOT EXISTS usage_occurred ON usage(occurred_at);
+CREATE INDEX IF NOT EXISTS usage_session ON usage(session_id, estimated);
+CREATE INDEX IF NOT EXISTS usage_occurred ON usage(
+  occurred_at, session_id, input_tokens, cache_read_tokens, cache_write_5m_tokens,
+  cache_write_1h_tokens, output_tokens, reasoning_tokens, cost, estimated);
+CREATE INDEX IF NOT EXISTS usage_priced ON usage(price_version, model);
+CREATE INDEX IF NOT EXISTS usage_unpriced ON usage(provider, model) WHERE cost IS NULL;
 """

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-import apsw
-
 from clankers import _paths, errors
-from clankers.store import _migrations
+from clankers.store import _files, _migrations
 from clankers.store._connection import BUSY_TIMEOUT_MS, open_reader, translated
 from clankers.store._device import device_id
-from clankers.store._schema import COLUMNS, USAGE_COLUMNS
-from clankers.store._totals import refresh_sessions
-from clankers.store._upserts import add_placeholders, mention, write_rows
-from clankers.store._usage_rows import write_usage
+from clankers.store._prefix import after_all_with
+from clankers.store._schema import READ_COLUMNS
+from clankers.store._totals import measured_sessions, refresh_sessions
+from clankers.store._upserts import add_placeholders, mention, write_each, write_rows
+from clankers.store._usage_rows import COUNTED, write_usage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
     from types import TracebackType
+
+    import apsw
 
     from clankers.models import (
         Attachment,
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
 # Enough rows to make a statement cheap, few enough to keep memory flat.
 _WRITTEN_TOGETHER = 1_000
+_SHOWN_IDS = 5
 
 
 class Store:
@@ -53,9 +55,11 @@ class Store:
         connection: the apsw connection underneath, for SQL that no method covers.
     """
 
-    def __init__(self, connection: apsw.Connection, path: Path) -> None:
+    def __init__(self, connection: apsw.Connection, path: Path, *, read_only: bool = False) -> None:
         self.path = path
         self.connection = connection
+        self._read_only = read_only
+        self._depth = 0
         self._device_id: str | None = None
 
     @classmethod
@@ -77,14 +81,19 @@ class Store:
             NewerSchemaError: a newer clankers wrote it.
             ReadOnlyError: it cannot be made or written.
             DatabaseBusyError: another process kept it locked for the whole timeout.
+            StoreError: `path` is no file, or `read_only` and there is none.
         """
-        place = Path(path) if path is not None else _paths.database_path()
-        if read_only:
-            connection = open_reader(place, busy_timeout_ms=busy_timeout_ms)
+        place = _files.place(path if path is not None else _paths.database_path())
+        if not read_only:
+            _files.make_folder(place)
+            return cls(_migrations.open_current(place, busy_timeout_ms=busy_timeout_ms), place)
+        connection = open_reader(place, busy_timeout_ms=busy_timeout_ms)
+        try:
             _migrations.check_version(connection, place)
-            return cls(connection, place)
-        _make_folder(place)
-        return cls(_migrations.open_current(place, busy_timeout_ms=busy_timeout_ms), place)
+        except BaseException:
+            connection.close()
+            raise
+        return cls(connection, place, read_only=True)
 
     def close(self) -> None:
         self.connection.close()
@@ -104,7 +113,8 @@ class Store:
     def device_id(self) -> str:
         """The random id of this data directory, which new rows carry as `origin_device`."""
         if self._device_id is None:
-            self._device_id = device_id(self.connection)
+            with translated(self.path):
+                self._device_id = device_id(self.connection)
         return self._device_id
 
     @contextmanager
@@ -112,22 +122,41 @@ class Store:
         """All writes inside become one transaction, or none of them happens.
 
         Takes the write lock at once. Nested uses are savepoints of the outermost.
+
+        Raises:
+            ReadOnlyError: the store was opened for reading only.
+            DatabaseBusyError: another process kept the lock for the whole timeout.
         """
-        begin, end, undo = (
-            ("SAVEPOINT nested", "RELEASE nested", "ROLLBACK TO nested; RELEASE nested")
-            if self.connection.in_transaction
-            else ("BEGIN IMMEDIATE", "COMMIT", "ROLLBACK")
-        )
+        connection = self._writing()
         with translated(self.path):
-            self.connection.execute(begin)
+            nested = connection.in_transaction
+            if self._depth and not nested:
+                raise errors.StoreError(
+                    f"the transaction on {self.path} was rolled back",
+                    hint="let its error end the outermost atomic() before writing again",
+                )
+            self._depth += 1
             try:
+                connection.execute("SAVEPOINT nested" if nested else "BEGIN IMMEDIATE")
                 yield
-                self.connection.execute(end)
+                connection.execute("RELEASE nested" if nested else "COMMIT")
             except BaseException:
-                # A full disk makes SQLite roll back by itself.
-                if self.connection.in_transaction:
-                    self.connection.execute(undo)
+                # A full disk may make SQLite roll back by itself.
+                if connection.in_transaction:
+                    connection.execute(
+                        "ROLLBACK TO nested; RELEASE nested" if nested else "ROLLBACK"
+                    )
                 raise
+            finally:
+                self._depth -= 1
+
+    def _writing(self) -> apsw.Connection:
+        if self._read_only:
+            raise errors.ReadOnlyError(
+                f"the store at {self.path} was opened for reading only",
+                hint="open it without read_only to write",
+            )
+        return self.connection
 
     # Writing
 
@@ -137,27 +166,31 @@ class Store:
         A null field never changes what is stored, a present non-empty one replaces it;
         times of creation keep the smallest value, other times the greatest. A message,
         tool call, error or compaction of an unknown session makes a placeholder for it.
+        Usage changes the totals of its sessions; counts of messages and tool calls are
+        derived by `refresh`.
         """
         return self.upsert_many([record]) > 0
 
     def upsert_many(self, records: Iterable[Record]) -> int:
-        """Writes records of any kinds in one transaction; the number of rows that changed.
+        """Writes records of any kinds in one transaction; how often that changed a row.
 
         Nothing is written when one of them fails.
         """
         changed = 0
+        touched: set[str] = set()
         with self.atomic():
             waiting: dict[type[Any], list[Any]] = {}
             for record in records:
                 same = waiting.setdefault(type(record), [])
                 same.append(record)
                 if len(same) >= _WRITTEN_TOGETHER:
-                    changed += self._write_kind(type(record), waiting.pop(type(record)))
+                    changed += self._write_kind(type(record), waiting.pop(type(record)), touched)
             for kind in list(waiting):
-                changed += self._write_kind(kind, waiting.pop(kind))
+                changed += self._write_kind(kind, waiting.pop(kind), touched)
+            self.refresh(touched)
         return changed
 
-    def _write_kind(self, kind: type[Any], records: list[Any]) -> int:
+    def _write_kind(self, kind: type[Any], records: list[Any], touched: set[str]) -> int:
         from clankers.models import Attachment, Session, Usage
         from clankers.store._rows import TABLE_OF
 
@@ -165,21 +198,23 @@ class Store:
             return self.write_attachments(records)
         if kind is Usage:
             before = self.connection.total_changes()
-            self.write_usage(records)
+            touched |= self.write_usage(records)
             return self.connection.total_changes() - before
         if kind not in TABLE_OF:
             raise TypeError(f"{kind.__name__} is no record of the store")
-        if kind is not Session:
-            sources = {one.session_id: getattr(one, "source", None) for one in records}
-            add_placeholders(self.connection, sources.items(), self.device_id)
+        if kind is Session:
+            touched.update(measured_sessions(self.connection, [one.id for one in records]))
+        else:
+            sources = ((one.session_id, getattr(one, "source", None)) for one in records)
+            add_placeholders(self.connection, sources, self.device_id)
         return self.write(TABLE_OF[kind], records)
 
     def write(self, table: str, records: Sequence[Any]) -> int:
-        """Upserts records of one table; the caller has a transaction open."""
-        if table == "sessions":
-            for session in records:
-                session.origin_device = session.origin_device or self.device_id
-        return write_rows(self.connection, table, records)
+        """Upserts records of one table; the caller has a transaction open.
+
+        Sessions that the records belong to must be there already.
+        """
+        return write_rows(self._writing(), table, records, self.device_id)
 
     def write_usage(self, records: Sequence[Usage], *, improved: bool = False) -> set[str]:
         """Merges usage; of two readings of one response the better one stays.
@@ -187,35 +222,35 @@ class Store:
         `improved` lets a reading of equal output replace the stored one. The caller has
         a transaction open, and refreshes the sessions that are returned.
         """
-        for usage in records:
-            usage.origin_device = usage.origin_device or self.device_id
-        return write_usage(self.connection, records, improved=improved)
+        return write_usage(self._writing(), records, self.device_id, improved=improved)
 
-    def add_placeholders(self, session_ids: Iterable[str]) -> None:
+    def add_placeholders(self, session_ids: Iterable[str], *, source: str | None = None) -> None:
         """Makes the sessions that are missing, so that rows may refer to them."""
-        pairs = ((session_id, None) for session_id in session_ids)
-        add_placeholders(self.connection, pairs, self.device_id)
+        pairs = ((session_id, source) for session_id in session_ids)
+        add_placeholders(self._writing(), pairs, self.device_id)
 
     def mention(self, sessions: Sequence[Session]) -> None:
         """Notes parent and relationship of sessions that are only pointed at.
 
         They are listed once something of their own is written.
         """
-        mention(self.connection, sessions, self.device_id)
+        mention(self._writing(), sessions, self.device_id)
 
     def write_attachments(self, records: Sequence[Attachment]) -> int:
         """Stores each image or document once; the caller has a transaction open."""
-        before = self.connection.total_changes()
-        self.connection.executemany(
+        connection = self._writing()
+        before = connection.total_changes()
+        write_each(
+            connection,
             "INSERT INTO attachments(sha256, media_type, data) VALUES (?, ?, ?)"
             " ON CONFLICT DO NOTHING",
             [(one.sha256, one.media_type, one.data) for one in records],
         )
-        return self.connection.total_changes() - before
+        return connection.total_changes() - before
 
     def refresh(self, session_ids: Iterable[str]) -> None:
         """Derives counts, tokens and cost of these sessions anew from their rows."""
-        refresh_sessions(self.connection, list(session_ids))
+        refresh_sessions(self._writing(), session_ids)
 
     # Reading
 
@@ -225,24 +260,32 @@ class Store:
         Raises:
             UnknownSessionError: there is none, or there are several.
         """
-        found = list(
-            self._records(
-                "sessions",
-                "WHERE NOT placeholder AND (id = ? OR substr(id, 1, length(?)) = ?)"
-                " ORDER BY id <> ?, id LIMIT 6",
-                (session_id,) * 4,
-            )
-        )
-        if not found or not session_id:
+        found = self._beginning_with(session_id)
+        for one in found:
+            if one.id == session_id or len(found) == 1:
+                return one
+        if not found:
             raise errors.UnknownSessionError(
                 f"no session {session_id!r}", hint="'clankers-cli sessions list' shows the ids"
             )
-        if found[0].id == session_id or len(found) == 1:
-            only: Session = found[0]
-            return only
+        more = ", ..." if len(found) > _SHOWN_IDS else ""
+        shown = ", ".join(one.id for one in found[:_SHOWN_IDS])
         raise errors.UnknownSessionError(
-            f"{session_id!r} begins more than one id: {', '.join(one.id for one in found[:5])}",
-            hint="give more of the id",
+            f"{session_id!r} begins more than one id: {shown}{more}", hint="give more of the id"
+        )
+
+    def _beginning_with(self, prefix: str) -> list[Session]:
+        """A few of the sessions whose id begins so, in order: an exact match comes first."""
+        if not prefix:
+            return []
+        above = after_all_with(prefix)
+        below = "" if above is None else " AND id < ?"
+        return list(
+            self._records(
+                "sessions",
+                f"WHERE id >= ?{below} AND NOT placeholder ORDER BY id LIMIT {_SHOWN_IDS + 1}",
+                (prefix,) if above is None else (prefix, above),
+            )
         )
 
     def sessions(
@@ -273,7 +316,7 @@ class Store:
             ("source = ?", source),
             ("? IN (project_name, project_path)", project),
             ("substr(model, 1, length(?)) = ?", model),
-            ("coalesce(updated_at, created_at) >= ?", since),
+            ("coalesce(updated_at, ended_at, created_at) >= ?", since),
             ("created_at < ?", until),
             ("instr(lower(title), lower(?)) > 0", title),
         ]
@@ -287,8 +330,12 @@ class Store:
         )
 
     def messages(self, session_id: str) -> Iterator[Message]:
-        """The messages of a session in their order."""
-        return self._records("messages", "WHERE session_id = ? ORDER BY seq, n", (session_id,))
+        """The messages of a session in their order; one without a place stands by its time."""
+        yield from self._records(
+            "messages",
+            f"WHERE session_id = ? ORDER BY {self._order('messages', session_id)}",
+            (session_id,),
+        )
 
     def tools(
         self, session_id: str | None = None, *, name: str | None = None, success: bool | None = None
@@ -301,10 +348,17 @@ class Store:
         ]
         given = [(sql, value) for sql, value in conditions if value is not None]
         where = " AND ".join(sql for sql, _value in given) or "1"
-        order = "seq, n" if session_id is not None else "n"
-        return self._records(
+        order = "n" if session_id is None else self._order("tools", session_id)
+        yield from self._records(
             "tools", f"WHERE {where} ORDER BY {order}", tuple(value for _sql, value in given)
         )
+
+    def _order(self, table: str, session_id: str) -> str:
+        """The index has the rows in order, unless some came live, with their time only."""
+        places = self._rows(
+            f"SELECT 1 FROM {table} WHERE session_id = ? AND seq IS NULL LIMIT 1", (session_id,)
+        )
+        return "coalesce(seq, created_at), n" if next(places, None) else "seq, n"
 
     def errors(self, session_id: str) -> Iterator[SessionError]:
         """What failed in a session, by time."""
@@ -319,41 +373,34 @@ class Store:
         )
 
     def usage(self, session_id: str) -> Iterator[Usage]:
-        """What the responses that count for a session used, by time."""
-        return self._records("usage", "WHERE session_id = ? ORDER BY occurred_at, n", (session_id,))
+        """What each response of a session used, by time; its sum is the session's totals.
+
+        Estimates are left out once something was measured.
+        """
+        return self._records(
+            "usage", f"WHERE session_id = ? AND {COUNTED} ORDER BY occurred_at, n", (session_id,)
+        )
 
     def attachment(self, sha256: str) -> Attachment | None:
         """An image or document by its hash, which message `content` refers to."""
-        from clankers.models import Attachment
-
-        row = self.connection.execute(
-            "SELECT sha256, media_type, data FROM attachments WHERE sha256 = ?", (sha256,)
-        ).fetchone()
-        return Attachment(*row) if row else None
+        return next(self._records("attachments", "WHERE sha256 = ?", (sha256,)), None)
 
     def _records(self, table: str, rest: str, values: Sequence[Any]) -> Iterator[Any]:
         # Records cost 30 ms to load, which an import that finds nothing new can save.
         from clankers.store._rows import BUILDERS
 
-        columns = USAGE_COLUMNS if table == "usage" else COLUMNS[table]
         build = BUILDERS[table]
+        # COUNTED calls the row u.
+        for row in self._rows(
+            f"SELECT {', '.join(READ_COLUMNS[table])} FROM {table} u {rest}", values
+        ):
+            yield build(*row)
+
+    def _rows(self, sql: str, values: Sequence[Any]) -> Iterator[tuple[Any, ...]]:
         with translated(self.path):
-            sql = f"SELECT {', '.join(columns)} FROM {table} {rest}"
-            for row in self.connection.execute(sql, values):
-                yield build(*row)
-
-
-def _make_folder(path: Path) -> None:
-    """Our data directory is private; a folder the user named is only made where it is missing."""
-    try:
-        if path.parent == _paths.data_dir():
-            _paths.make_private_dir(path.parent)
-        else:
-            path.parent.mkdir(parents=True, exist_ok=True)
-        if path.exists():
-            _paths.tighten(path, 0o600)
-    except OSError as problem:
-        raise errors.ReadOnlyError(
-            f"{path.parent} cannot be made or changed: {problem.strerror}",
-            hint="check the rights of the folder, or name another database with --db",
-        ) from problem
+            try:
+                cursor = self.connection.execute(sql, values)
+            except UnicodeEncodeError:
+                # Half of a UTF-16 pair, from a name that is not UTF-8, is in no stored text.
+                return
+            yield from cursor

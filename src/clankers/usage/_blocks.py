@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from clankers.usage._reading import reading
-from clankers.usage._spans import ALL_TOKENS, Span, selection, sums_by_span
+from clankers.usage._spans import ALL_TOKENS, MICRODOLLARS, Span, selection, sums_by_span
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -18,7 +18,8 @@ _HOUR = 3_600_000
 _LENGTH = 5 * _HOUR
 _MICRODOLLARS = 1_000_000
 _COLUMNS = (
-    f"count(*), {ALL_TOKENS}, sum(u.cost), sum(u.cost IS NULL), json_group_array(DISTINCT u.model)"
+    f"count(*), {ALL_TOKENS}, {MICRODOLLARS}, count(*) - count(u.cost),"
+    " json_group_array(DISTINCT u.model)"
 )
 
 

@@ -15,7 +15,7 @@ from genai_prices.data_snapshot import DataSnapshot
 from genai_prices.types import StartDateConstraint, TieredPrices, TimeOfDateConstraint
 
 from clankers.usage._names import lookups
-from clankers.usage._rates import FOREVER, Band, Period, Rates
+from clankers.usage._rates import FOREVER, LARGEST_INTEGER, Band, Period, Rates
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -173,4 +173,7 @@ def _reveal(price: Callable[..., Decimal], over: int) -> Rates:
 
 def _rate(dollars: Decimal, count: int) -> int:
     """Picodollars per million, when `count` cost so many dollars."""
-    return int((dollars * _MILLION * _PICODOLLARS / count).to_integral_value())
+    rate = int((dollars * _MILLION * _PICODOLLARS / count).to_integral_value())
+    if rate > LARGEST_INTEGER:
+        raise ValueError(f"{dollars} dollars for {count} is no price")
+    return rate

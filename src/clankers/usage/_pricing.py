@@ -5,9 +5,10 @@ from __future__ import annotations
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from clankers.store._connection import translated
 from clankers.usage._known_rates import Asked, known_periods, remember
 from clankers.usage._price_list import current_list
-from clankers.usage._rates import cost
+from clankers.usage._rates import LARGEST_INTEGER, cost
 from clankers.usage._user_prices import ModelPrices, stored_prices
 
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     # The cost in microdollars, who said so, and by which price list.
     Quote = tuple[int | None, str | None, str]
 
-SYNTHETIC = "<synthetic>"
 # A response of unknown time has the newest prices; later than this no calendar goes.
 _LATEST = 253_000_000_000_000
 _PRICED_BY = (
@@ -43,7 +43,8 @@ _PRICED_BY = (
     "web_searches",
 )
 _COUNTS = slice(7, 14)
-_PRICED_TOGETHER = 10_000
+# A transaction touches so many neighbouring rows, and takes a quarter of a second.
+_PRICED_TOGETHER = 20_000
 
 
 class _Known(NamedTuple):
@@ -75,20 +76,22 @@ def price_usage(store: Store, *, everything: bool = False) -> PriceReport:
 
     Prices change when the genai-prices package does, when a list is fetched, and when
     the user sets one. `everything` prices all responses again. The costs of the sessions
-    they belong to follow.
+    they belong to follow. Others can write in between; what a killed run leaves over is
+    priced by the next.
     """
-    with store.atomic():
-        run = _Run(store.connection)
+    with translated(store.path):
+        run = _Run(store)
         groups = [
-            (run.pricer.version(model) != version, version, model)
+            _Group(version, model, run.pricer.version(model))
             for version, model in _groups(store.connection)
         ]
-        # What is stale joins the rows that are not, which must have been looked at by then.
-        for is_stale, version, model in sorted(groups, key=lambda group: group[0]):
-            if is_stale or everything:
-                run.price_group(version, model)
-        store.refresh(sorted(run.sessions))
-        return PriceReport(run.rows, run.changed, run.unpriced)
+        waiting = [group for group in groups if everything or group.is_stale]
+        first, last = _extent(store.connection, waiting)
+    # What is stale joins the rows that are not, which must have been looked at by then.
+    waiting.sort(key=lambda group: group.is_stale)
+    for start in range(first, last + 1, _PRICED_TOGETHER):
+        run.price(waiting, start)
+    return PriceReport(run.rows, run.changed, run.unpriced)
 
 
 class Pricer:
@@ -123,11 +126,11 @@ class Pricer:
         at = _LATEST if at is None else min(max(at, 0), _LATEST)
         is_countable = known.has_price and not estimated
         if is_countable and (bands := known.user.bands(at)):
-            return cost(bands, row[_COUNTS]), "user", known.version
+            return _stored(cost(bands, row[_COUNTS]), "user", known.version)
         if reported is not None and reported > 0:
             return reported, "reported", known.version
         if is_countable and (bands := self._bands(known, at)):
-            return cost(bands, row[_COUNTS]), "genai-prices", known.version
+            return _stored(cost(bands, row[_COUNTS]), "genai-prices", known.version)
         return None, None, known.version
 
     def _learn(self, asked: tuple[str | None, ...]) -> _Known:
@@ -137,7 +140,7 @@ class Pricer:
             self._known[asked] = _Known(
                 asked=plainly,
                 version=self._list.version + (user.mark and f" prices {user.mark}"),
-                has_price=plainly.model not in ("", SYNTHETIC),
+                has_price=bool(plainly.model),
                 user=user,
                 periods=self._periods.setdefault(plainly, []),
             )
@@ -160,49 +163,74 @@ class Pricer:
         return self._catalogue.period(*asked, at)
 
 
+def _stored(microdollars: int, source: str, version: str) -> Quote:
+    """Counts that nobody can have used cost what no column can hold: that is no price."""
+    if microdollars > LARGEST_INTEGER:
+        return None, None, version
+    return microdollars, source, version
+
+
+class _Group(NamedTuple):
+    """The rows of one model that were priced with one version, and what that should be."""
+
+    version: str | None
+    model: str | None
+    target: str
+
+    @property
+    def is_stale(self) -> bool:
+        return self.version != self.target
+
+
 class _Run:
     """One pricing of rows in the database."""
 
-    def __init__(self, connection: apsw.Connection) -> None:
-        self.pricer = Pricer(connection)
-        self.sessions: set[str] = set()
+    def __init__(self, store: Store) -> None:
+        self.pricer = Pricer(store.connection)
         self.rows = self.changed = self.unpriced = 0
-        self._connection = connection
+        self._store = store
 
-    def price_group(self, version: str | None, model: str | None) -> None:
-        """Prices the rows of one model that were priced with one version."""
-        where = "WHERE price_version IS ? AND model IS ?"
-        select = (
-            f"SELECT {', '.join(_PRICED_BY)}, n, session_id, cost, cost_source FROM usage"
-            f" {where} AND n > ? ORDER BY n LIMIT {_PRICED_TOGETHER}"
-        )
-        last = 0
-        while rows := self._connection.execute(select, (version, model, last)).fetchall():
-            last = self._write_changed(rows)
-        # What costs the same is stamped all at once.
-        self._connection.execute(
-            f"UPDATE usage SET price_version = ? {where}",
-            (self.pricer.version(model), version, model),
-        )
+    def price(self, groups: list[_Group], start: int) -> None:
+        """Prices a stretch of rows in one transaction, those of the groups in it."""
+        sessions: set[str] = set()
+        with self._store.atomic():
+            for group in groups:
+                self._price_group(group, start, sessions)
+            self._store.refresh(sorted(sessions))
 
-    def _write_changed(self, rows: list[tuple[Any, ...]]) -> int:
-        """The `n` of the last row."""
+    def _price_group(self, group: _Group, start: int, sessions: set[str]) -> None:
+        where = "WHERE price_version IS ? AND model IS ? AND n BETWEEN ? AND ?"
+        rows = (group.version, group.model, start, start + _PRICED_TOGETHER - 1)
+        self._write_changed(
+            self._store.connection.execute(
+                f"SELECT {', '.join(_PRICED_BY)}, n, session_id, cost, cost_source"
+                f" FROM usage {where}",
+                rows,
+            ).fetchall(),
+            sessions,
+        )
+        if group.is_stale:
+            # What costs the same is stamped all at once.
+            self._store.connection.execute(
+                f"UPDATE usage SET price_version = ? {where}", (group.target, *rows)
+            )
+
+    def _write_changed(self, rows: list[tuple[Any, ...]], sessions: set[str]) -> None:
+        """Adds to `sessions` those whose cost is another now."""
         quote = self.pricer.quote
         changes = []
-        n = 0
         for row in rows:
             found = quote(row)
             n, session_id, old_cost, old_source = row[len(_PRICED_BY) :]
             self.unpriced += found[0] is None
             if found[0] != old_cost or found[1] != old_source:
                 changes.append((*found, n))
-                self.sessions.add(session_id)
-        self._connection.executemany(
+                sessions.add(session_id)
+        self._store.connection.executemany(
             "UPDATE usage SET cost = ?, cost_source = ?, price_version = ? WHERE n = ?", changes
         )
         self.rows += len(rows)
         self.changed += len(changes)
-        return n
 
 
 def _groups(connection: apsw.Connection) -> list[tuple[str | None, str | None]]:
@@ -212,6 +240,19 @@ def _groups(connection: apsw.Connection) -> list[tuple[str | None, str | None]]:
         for version in _distinct(connection, "price_version", "1", ())
         for model in _distinct(connection, "model", "price_version IS ?", (version,))
     ]
+
+
+def _extent(connection: apsw.Connection, groups: list[_Group]) -> tuple[int, int]:
+    """The first and the last `n` in these groups; the last is before the first in none."""
+    found: list[int] = []
+    for group in groups:
+        for end in ("min", "max"):
+            row = connection.execute(
+                f"SELECT {end}(n) FROM usage WHERE price_version IS ? AND model IS ?",
+                (group.version, group.model),
+            ).fetchone()
+            found += [int(n) for n in row or () if n is not None]
+    return (min(found), max(found)) if found else (0, -1)
 
 
 def _distinct(

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-FOREVER = 2**63 - 1
+# Of what a column of SQLite holds.
+LARGEST_INTEGER = 2**63 - 1
+FOREVER = LARGEST_INTEGER
 # Picodollars per million of something, times that something, in microdollars.
 _MICRODOLLAR = 10**12
 

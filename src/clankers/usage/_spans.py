@@ -17,11 +17,13 @@ if TYPE_CHECKING:
 
     import apsw
 
-# Times beyond these are errors of whoever wrote them: no calendar has a name for them.
+# total() does not overflow, whatever a transcript claims, and is exact up to 9 * 10**15.
 ALL_TOKENS = (
-    "sum(u.input_tokens + u.cache_read_tokens + u.cache_write_5m_tokens"
-    " + u.cache_write_1h_tokens + u.output_tokens)"
+    "CAST(total(u.input_tokens + u.cache_read_tokens + u.cache_write_5m_tokens"
+    " + u.cache_write_1h_tokens + u.output_tokens) AS INTEGER)"
 )
+MICRODOLLARS = "iif(count(u.cost), total(u.cost), NULL)"
+# Times beyond these are errors of whoever wrote them: no calendar has a name for them.
 FIRST_MOMENT = -62_000_000_000_000
 LAST_MOMENT = 253_000_000_000_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -11,6 +11,7 @@ from clankers.usage._spans import (
     ALL_TOKENS,
     FIRST_MOMENT,
     LAST_MOMENT,
+    MICRODOLLARS,
     SPANS,
     calendar_span,
     selection,
@@ -39,9 +40,9 @@ _COLUMNS = {
     "device": "origin_device",
 }
 _SUMS = (
-    "count(DISTINCT u.session_id), count(*), sum(u.input_tokens), sum(u.cache_read_tokens),"
-    " sum(u.cache_write_5m_tokens), sum(u.cache_write_1h_tokens), sum(u.output_tokens),"
-    " sum(u.reasoning_tokens), sum(u.cost), sum(u.cost IS NULL)"
+    "count(DISTINCT u.session_id), count(*), total(u.input_tokens), total(u.cache_read_tokens),"
+    " total(u.cache_write_5m_tokens), total(u.cache_write_1h_tokens), total(u.output_tokens),"
+    f" total(u.reasoning_tokens), {MICRODOLLARS}, count(*) - count(u.cost)"
 )
 _MICRODOLLARS = 1_000_000
 # The places of the counts in a UsageTotal.
@@ -193,14 +194,12 @@ def _zone(zone: tzinfo | None) -> tzinfo:
 
 def _undated(connection: apsw.Connection, rows: Selection) -> list[UsageTotal]:
     """What no day can claim: without a time, or with one that no calendar has."""
-    if rows.since is not None or rows.until is not None:
-        return []
     times = f"u.occurred_at < {FIRST_MOMENT} OR u.occurred_at >= {LAST_MOMENT}"
     sums = connection.execute(
         f"SELECT {_SUMS} FROM usage u WHERE (u.occurred_at IS NULL OR {times}) AND {rows.sql}",
         rows.values,
     ).fetchone()
-    total = _total(UNKNOWN, sums or ())
+    total = _total(UNKNOWN, sums)
     return [total] if total.responses else []
 
 
@@ -247,4 +246,4 @@ def _unpriced(connection: apsw.Connection, rows: Selection) -> list[UnpricedMode
 def _total(key: str, sums: Any) -> UsageTotal:
     *counts, cost, unpriced = sums
     dollars = None if cost is None else cost / _MICRODOLLARS
-    return UsageTotal._make((key, *(count or 0 for count in counts), dollars, unpriced or 0))
+    return UsageTotal._make((key, *map(int, counts), dollars, unpriced))

@@ -42,9 +42,9 @@ def configure(parser: ArgumentParser) -> None:
     setting = actions.add_parser(
         "set",
         help="set a price and count its costs anew",
-        description="Set the price of a model, dates, -thinking and marks such as [1m] apart.\n"
-        "A cache price left out follows the input: a tenth for reads, 1.25 times for\n"
-        "five-minute writes, twice for one-hour writes.",
+        description="Set the price of a model; it holds too where a date, -thinking or a mark such\n"
+        "as [1m] follows the name. A cache price left out is derived from the input price:\n"
+        "a tenth for reads, 1.25 times for five-minute writes, twice for one-hour writes.",
     )
     setting.add_argument("model", metavar="MODEL")
     setting.add_argument("--input", metavar="X", required=True, help="uncached input")
@@ -151,8 +151,6 @@ def _tell(args: Namespace, report: PriceReport) -> None:
     if args.json:
         write_report_json(sys.stdout, report._asdict())
         return
-    unpriced = f", {report.unpriced:,} have no price" if report.unpriced else ""
-    print(
-        f"{report.rows:,} responses looked at, the cost of {report.changed:,} is another now"
-        + unpriced
-    )
+    responses = "1 response" if report.rows == 1 else f"{report.rows:,} responses"
+    unpriced = f", {report.unpriced:,} without a price" if report.unpriced else ""
+    print(f"{responses} looked at, the cost of {report.changed:,} is another now{unpriced}")

@@ -169,7 +169,8 @@ def _unpriced(report: UsageReport) -> str:
     more = len(report.unpriced) - len(named)
     others = f" and {more} more" if more else ""
     count = report.total.unpriced_responses
-    lines = [f"no price for {count:,} responses of {visible(names)}{others}"]
+    responses = "1 response" if count == 1 else f"{count:,} responses"
+    lines = [f"no price for {responses} of {visible(names)}{others}"]
     if example := next((one.model for one in named if one.model), None):
         lines.append(
             f"set one with: clankers-cli prices set {_quoted(example)} --input DOLLARS --output DOLLARS"

@@ -61,7 +61,7 @@ class ClaudeCode:
 
     def read(self, path: Path, resume: Resume) -> Iterator[Batch]:
         # Reading needs attrs and msgspec; finding out that nothing changed must not pay for them.
-        from clankers.importers.claude_code._reading import read_transcript
+        from clankers.importers.claude_code._transcript import read_transcript
 
         return read_transcript(path, resume)
 

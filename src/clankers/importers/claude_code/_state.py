@@ -2,49 +2,54 @@
 
 from __future__ import annotations
 
-import uuid
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from clankers.importers._jsonl import decode_line
-from clankers.importers._values import (
-    first_line,
-    is_uuid,
-    milliseconds,
-    next_seq,
-    path_name,
-    row_id,
-    text,
-)
-from clankers.importers.claude_code._answers import Spoken
-from clankers.importers.claude_code._lines import line_decoder, meta_decoder
-from clankers.importers.claude_code._usage import Response
+from clankers.importers._values import first_line, milliseconds, next_seq, path_name, row_id, text
+from clankers.importers.claude_code._spoken import AGENT
+from clankers.importers.claude_code._usage import PROVIDER
 from clankers.models import Session
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from clankers.importers.claude_code._lines import Line
 
-AGENT = "claude-code"
-FOREIGN_SUMMARIES = 256
-LARGEST_META = 64 * 1024
+_FOREIGN_SUMMARIES = 16
 
-# How good a title is: a name the person gave, the program's, a summary, the first words.
-RENAMED, NAMED, SUMMARISED, PROMPTED, GUESSED = 5, 4, 3, 2, 1
+# How good a title is: a name the person gave, the program's, a summary, the first words, a
+# command, a summary that may be of another session.
+RENAMED, NAMED, SUMMARISED, PROMPTED, COMMANDED, GUESSED = 6, 5, 4, 3, 2, 1
 
 
-class State(msgspec.Struct):
-    """What a later reading of the same file must know of this one.
+class Waiting(msgspec.Struct, array_like=True):
+    """A prompt typed while the agent was busy; `left_at` is when the queue let go of it."""
 
-    The first value a line gives for identity (folder, branch, version) stays.
+    key: str
+    left_at: int | None = None
+
+
+class State(msgspec.Struct, omit_defaults=True):
+    """What the lines up to some line say of their session.
+
+    The first value a line gives for identity (folder, branch, version) stays. `offset`
+    and `line` are the place of that line in the file. `is_from_name` says that the id is
+    the file's name, `is_guess` that it is one of our own, `is_real` that the session has rows.
     """
 
     session_id: str = ""
     parent_id: str | None = None
     relationship: str | None = None
+    is_guess: bool = False
+    is_from_name: bool = False
+    has_begun: bool = False
+    is_real: bool = False
+    offset: int = 0
+    line: int = 0
     seq: int = 0
     created_at: int | None = None
+    newest_at: int | None = None
     last_at: int | None = None
     title: str | None = None
     title_rank: int = 0
@@ -53,75 +58,82 @@ class State(msgspec.Struct):
     agent_version: str | None = None
     model: str | None = None
     permission_mode: str | None = None
-    answers: list[Spoken] = msgspec.field(default_factory=list)
-    responses: list[Response] = msgspec.field(default_factory=list)
-    queued: dict[str, str] = msgspec.field(default_factory=dict)
+    dropped_tokens: int = 0
+    waiting: list[Waiting] = msgspec.field(default_factory=list)
     summaries: dict[str, str] = msgspec.field(default_factory=dict)
-    leaf: Any = None
-    is_identified: bool = False
+    leaf: str | None = None
 
     def identify(self, line: Line) -> None:
-        if not self.is_identified:
-            self._take_identity(line)
-        if line.permissionMode is not None and (mode := text(line.permissionMode)):
-            self.permission_mode = mode
-        if self.relationship is None and line.sessionId != self.session_id:
+        """Takes in what every line of a conversation says of its session."""
+        if self.agent_version is None or self.git_branch is None or self.project_path is None:
+            self.project_path = self.project_path or text(line.cwd)
+            self.git_branch = self.git_branch or text(line.git_branch)
+            self.agent_version = self.agent_version or text(line.version)
+        if line.permission_mode is not None:
+            self.permission_mode = text(line.permission_mode) or self.permission_mode
+        if self.relationship is None and (not self.has_begun or line.forked_from is not None):
             self._relate(line)
-        self.leaf = line.uuid
-        if self.summaries and (summary := self.summaries.pop(str(line.uuid), None)):
+        self.has_begun = True
+        self.leaf = line.uuid if type(line.uuid) is str else None
+        if self.summaries and self.leaf and (summary := self.summaries.pop(self.leaf, None)):
             self.suggest_title(summary, SUMMARISED)
 
-    def _take_identity(self, line: Line) -> None:
-        self.project_path = self.project_path or text(line.cwd)
-        self.git_branch = self.git_branch or text(line.gitBranch)
-        self.agent_version = self.agent_version or text(line.version)
-        self.is_identified = bool(self.project_path and self.git_branch and self.agent_version)
-
     def _relate(self, line: Line) -> None:
-        """A transcript named as one session whose lines name another is a copy of that one."""
-        if is_uuid(self.session_id) and (named := text(line.sessionId)):
+        """A copy of another session says so, or begins with lines that name the other."""
+        origin = line.forked_from.get("sessionId") if isinstance(line.forked_from, dict) else None
+        named = text(origin) or (text(line.session_id) if self.is_from_name else None)
+        if named and row_id(named) != self.session_id:
             self.parent_id, self.relationship = row_id(named), "fork"
 
-    def time_of(self, line: Line) -> int | None:
-        """When the line was written; the time of the line before where it does not say."""
-        found = milliseconds(line.timestamp)
+    def time_of(self, stamp: Any) -> int | None:
+        """When a line was written; the time of the line before where it does not say."""
+        found = milliseconds(stamp)
         if found is None:
             return self.last_at
         self.last_at = found
         if self.created_at is None or found < self.created_at:
             self.created_at = found
+        if self.newest_at is None or found > self.newest_at:
+            self.newest_at = found
         return found
 
-    def next_seq(self, created_at: int | None) -> int:
-        self.seq = next_seq(self.seq, created_at)
+    def next_seq(self, at: int | None) -> int:
+        self.seq = next_seq(self.seq, at)
         return self.seq
 
     def summarise(self, summary: str, leaf: str | None) -> None:
-        """Takes a summary: its own when it names a line of this file, else a guess for now."""
+        """Takes a summary: its own when it names a line of this file, else a guess for now.
+
+        Older versions begin a file with the summaries of other sessions.
+        """
         if leaf is None or leaf == self.leaf:
             self.suggest_title(summary, SUMMARISED)
             return
-        if len(self.summaries) < FOREIGN_SUMMARIES:
-            self.summaries[leaf] = summary
+        self.summaries[leaf] = summary
+        if len(self.summaries) > _FOREIGN_SUMMARIES:
+            del self.summaries[next(iter(self.summaries))]
         self.suggest_title(summary, GUESSED)
 
-    def suggest_title(self, words: str, rank: int, *, keep_first: bool = False) -> None:
-        is_better = rank > self.title_rank if keep_first else rank >= self.title_rank
-        if is_better and (title := first_line(words)):
-            self.title, self.title_rank = title, rank
+    def suggest_title(self, words: str, rank: int) -> None:
+        """Takes a title unless there is a better one; of prompts the first stays."""
+        keeps_first = rank in (PROMPTED, COMMANDED)
+        if rank > self.title_rank or (rank == self.title_rank and not keeps_first):
+            title = first_line(words)
+            if title:
+                self.title, self.title_rank = title, rank
 
     def session(self) -> Session:
         path = self.project_path
         return Session(
             self.session_id,
             self.created_at,
-            self.last_at,
+            self.newest_at,
             source=AGENT,
             title=self.title,
             project_path=path,
             project_name=path_name(path) if path else None,
             model=self.model,
-            provider="anthropic",
+            provider=PROVIDER,
             permission_mode=self.permission_mode,
             parent_id=self.parent_id,
             relationship=self.relationship,
@@ -131,59 +143,3 @@ class State(msgspec.Struct):
 
 
 state_decoder = msgspec.json.Decoder(State)
-
-
-def first_state(path: Path) -> State:
-    """Who a transcript is, from its name and place, else from its lines.
-
-    A file named as a UUID is that session. `agent-<x>.jsonl` is a subagent of the session
-    whose folder it stands in, or (in older versions, beside it) of the one its lines
-    name. Any other file is the session its lines name, or one of its own.
-    """
-    stem = path.stem
-    if stem.startswith("agent-"):
-        parent = _parent_folder(path)
-        parent_id = parent.name if parent else _named_session(path)
-        if parent_id:
-            state = State(f"{row_id(parent_id)}:{row_id(stem)}", row_id(parent_id), "subagent")
-            state.title = _described_task(path)
-            state.title_rank = NAMED if state.title else 0
-            return state
-    if is_uuid(stem):
-        return State(stem)
-    named = _named_session(path)
-    return State(row_id(named) if named else str(uuid.uuid5(uuid.NAMESPACE_URL, f"{AGENT}:{path}")))
-
-
-def session_folder(path: Path, state: State) -> Path:
-    """The folder that belongs to the session: beside its transcript, named as it."""
-    if path.stem.startswith("agent-"):
-        return _parent_folder(path) or path.parent / (state.parent_id or state.session_id)
-    return path.parent / (path.stem if is_uuid(path.stem) else state.session_id)
-
-
-def _parent_folder(path: Path) -> Path | None:
-    for folder in path.parents:
-        if folder.name == "subagents":
-            return folder.parent
-    return None
-
-
-def _named_session(path: Path) -> str | None:
-    with path.open("rb") as lines:
-        for line in lines:
-            record = decode_line(line_decoder, line)
-            if record is not None and (named := text(record.sessionId)):
-                return named
-    return None
-
-
-def _described_task(path: Path) -> str | None:
-    """The task a subagent was started for, from the small file beside its transcript."""
-    try:
-        with path.with_suffix(".meta.json").open("rb") as file:
-            meta = decode_line(meta_decoder, file.read(LARGEST_META))
-    except OSError:
-        return None
-    words = meta and (text(meta.description) or text(meta.agentType))
-    return first_line(words) if words else None

@@ -2,140 +2,201 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
 from clankers.importers._jsonl import decode_line
 from clankers.importers._values import count, text
-from clankers.importers.claude_code._lines import stated_decoder
+from clankers.importers.claude_code._lines import ABSENT, stated_decoder
+from clankers.importers.claude_code._spoken import AGENT
 from clankers.models import Usage
 
 if TYPE_CHECKING:
     from clankers.importers.claude_code._lines import Line, Said, Stated
+    from clankers.importers.claude_code._spoken import Spoken
+    from clankers.importers.claude_code._state import State
 
-NO_REQUEST = "-"
+PROVIDER = "anthropic"
+SYNTHETIC = "<synthetic>"
+_NO_REQUEST = "-"
 _MICRODOLLARS = 1_000_000
-_KEPT_RESPONSES = 8
+_LARGEST_COST = 1_000_000
+# What is more than this is no count of tokens, and would overflow the sums.
+_MOST_TOKENS = 10**12
 
 
-class Response(msgspec.Struct, eq=False, array_like=True):
-    """One response as known so far: its id parts and the numbers that do not grow.
+class Reading(NamedTuple):
+    """What a line says a response used, and what was known when it was read.
 
-    `stored` says that an earlier reading has given its id away already.
+    Of the line itself nothing is kept, which would keep the whole file in memory.
     """
 
-    message_id: str
-    request_id: str
-    prompt: tuple[int, int, int]
+    output: int
+    stated: Stated
+    raw: bytes
+    model: str | None
+    at: int | None
     is_sidechain: bool
-    stored: bool = False
-
-    @property
-    def usage_id(self) -> str:
-        return f"claude-code:{self.message_id}:{self.request_id}"
+    project_path: str | None
+    git_branch: str | None
+    cost: int | None
 
 
-class Responses:
-    """Tells which response a line belongs to, by the rules of deduplication.
+class Response(msgspec.Struct, eq=False, gc=False):
+    """One response of a message, as known so far.
 
-    A line without a request id joins a line of the same file with the same message id
-    and the same prompt numbers, whichever of the two comes first. The same message id
-    under another request id is the same response where either is on a sidechain.
+    `began` is when its session began, as far as the lines up to its last one say.
     """
 
-    def __init__(self, recent: list[Response]) -> None:
-        self._by_message: dict[str, list[Response]] = {}
-        for response in recent:
-            response.stored = True
-            self._by_message.setdefault(response.message_id, []).append(response)
-
-    def recent(self) -> list[Response]:
-        """What the next reading of the file must still know."""
-        known = [one for group in self._by_message.values() for one in group]
-        return known[-_KEPT_RESPONSES:]
-
-    def join(self, found: Response) -> Response:
-        """The response that `found` is, which is `found` itself when it is new."""
-        group = self._by_message.setdefault(found.message_id, [])
-        for known in group:
-            if known.request_id == found.request_id:
-                return known
-        for known in group:
-            if _is_same(known, found):
-                if not known.stored and (known.request_id == NO_REQUEST or not found.is_sidechain):
-                    known.request_id = _named(found.request_id, known.request_id)
-                return known
-        group.append(found)
-        return found
+    request_id: str
+    is_sidechain: bool
+    reading: Reading
+    began: int | None
 
 
-def _is_same(known: Response, found: Response) -> bool:
-    if known.is_sidechain or found.is_sidechain:
-        return True
-    return known.prompt == found.prompt and NO_REQUEST in (known.request_id, found.request_id)
+class Measured:
+    """Collects what the lines of a batch say was used, one record per response."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+        self._touched: dict[Response, Spoken] = {}
+
+    def take(self, line: Line, said: Said, spoken: Spoken, at: int | None) -> None:
+        """Takes what an answer's line says; nothing is made of answers of no model."""
+        if said.usage is ABSENT or said.model == SYNTHETIC:
+            return
+        raw = bytes(said.usage)
+        stated = decode_line(stated_decoder, raw)
+        if stated is None or _says_nothing(stated):
+            return
+        output, began = _tokens(stated.output_tokens), self._state.created_at
+        request_id = text(line.request_id) or _NO_REQUEST
+        is_sidechain = line.is_sidechain is True
+        known = None
+        if spoken.responses:
+            known = _joined(spoken.responses, request_id, stated, is_sidechain=is_sidechain)
+        if known is None:
+            reading = self._reading(line, said, stated, raw, at)
+            known = Response(request_id, is_sidechain, reading, began)
+            spoken.responses.append(known)
+        elif output > known.reading.output:
+            known.reading = self._reading(line, said, stated, raw, at)
+        elif known.began == began:
+            return
+        known.began = began
+        self._touched[known] = spoken
+
+    def records(self) -> list[Usage]:
+        """One record per response that the lines told something new of, by its best line."""
+        return [self._record(*pair) for pair in self._touched.items()]
+
+    def _reading(
+        self, line: Line, said: Said, stated: Stated, raw: bytes, at: int | None
+    ) -> Reading:
+        state = self._state
+        return Reading(
+            _tokens(stated.output_tokens),
+            stated,
+            raw,
+            text(said.model),
+            at,
+            line.is_sidechain is True,
+            text(line.cwd) or state.project_path,
+            text(line.git_branch) or state.git_branch,
+            None if line.cost_usd is None else _microdollars(line.cost_usd),
+        )
+
+    def _record(self, response: Response, message: Spoken) -> Usage:
+        output, stated, raw, model, at, is_sidechain, path, branch, cost = response.reading
+        details, tools = stated.output_tokens_details, stated.server_tool_use
+        session_id, prompt = self._state.session_id, _prompt(stated)
+        message.prompt_tokens = sum(prompt) or message.prompt_tokens
+        message.completion_tokens = max(output, message.completion_tokens or 0)
+        return Usage(
+            f"{AGENT}:{message.native_id}:{response.request_id}",
+            session_id,
+            response.began,
+            f"{session_id}:{message.key}",
+            AGENT,
+            path,
+            branch,
+            None,
+            PROVIDER,
+            model,
+            at,
+            *prompt,
+            output,
+            min(_tokens(details.get("thinking_tokens")), output) if type(details) is dict else 0,
+            _tokens(tools.get("web_search_requests")) if type(tools) is dict else 0,
+            text(stated.service_tier),
+            text(stated.speed),
+            is_sidechain,
+            cost,
+            raw=raw.decode("utf-8", "replace"),
+        )
 
 
-def _named(first: str, second: str) -> str:
-    return second if first == NO_REQUEST else first
+def _joined(
+    responses: list[Response], request_id: str, stated: Stated, *, is_sidechain: bool
+) -> Response | None:
+    """The response of the same message that a line belongs to, if it is not a new one.
+
+    A line without a request id joins one with the same prompt numbers, whichever of the two
+    comes first. Another request id is the same response where either is on a sidechain.
+    """
+    for known in responses:
+        if known.request_id == request_id:
+            return known
+    for known in responses:
+        if known.is_sidechain or is_sidechain:
+            return known
+        is_unnamed = _NO_REQUEST in (known.request_id, request_id)
+        if is_unnamed and _prompt(known.reading.stated) == _prompt(stated):
+            return known
+    return None
 
 
-def stated_usage(said: Said) -> Stated | None:
-    """What an answer says it used; None when it says nothing."""
-    return decode_line(stated_decoder, bytes(said.usage))
-
-
-def response_of(
-    message_id: str, request_id: str | None, stated: Stated, *, is_sidechain: bool
-) -> Response:
-    prompt = (
-        count(stated.input_tokens),
-        count(stated.cache_read_input_tokens),
-        sum(_cache_writes(stated)),
+def _says_nothing(stated: Stated) -> bool:
+    return (
+        stated.input_tokens is None
+        and stated.output_tokens is None
+        and stated.cache_read_input_tokens is None
+        and stated.cache_creation_input_tokens is None
+        and stated.cache_creation is None
     )
-    return Response(message_id, request_id or NO_REQUEST, prompt, is_sidechain)
 
 
-def measured(line: Line, said: Said, stated: Stated) -> Usage:
-    """The usage a line states; what it belongs to is left to the caller."""
-    write_5m, write_1h = _cache_writes(stated)
-    searches = stated.server_tool_use
-    return Usage(
-        "",
-        "",
-        source="claude-code",
-        provider="anthropic",
-        model=text(said.model),
-        input_tokens=count(stated.input_tokens),
-        cache_read_tokens=count(stated.cache_read_input_tokens),
-        cache_write_5m_tokens=write_5m,
-        cache_write_1h_tokens=write_1h,
-        output_tokens=count(stated.output_tokens),
-        web_searches=count(searches.get("web_search_requests"))
-        if isinstance(searches, dict)
-        else 0,
-        service_tier=text(stated.service_tier),
-        speed=text(stated.speed),
-        is_sidechain=line.isSidechain is True,
-        cost_reported=_microdollars(line.costUSD),
-        raw=bytes(said.usage).decode("utf-8", "replace"),
-    )
+def _prompt(stated: Stated) -> tuple[int, int, int, int]:
+    """Uncached input, cache reads, and cache writes for five minutes and for an hour.
+
+    Where the parts of the cache writes disagree with their stated total, the total decides.
+    """
+    parts, total = stated.cache_creation, stated.cache_creation_input_tokens
+    five_minutes, hour = _tokens(total), 0
+    if isinstance(parts, dict):
+        hour = _tokens(parts.get("ephemeral_1h_input_tokens"))
+        if total is None:
+            five_minutes = _tokens(parts.get("ephemeral_5m_input_tokens"))
+        else:
+            hour = min(hour, five_minutes)
+            five_minutes -= hour
+    return _tokens(stated.input_tokens), _tokens(stated.cache_read_input_tokens), five_minutes, hour
 
 
-def _cache_writes(stated: Stated) -> tuple[int, int]:
-    """Five-minute and one-hour cache writes; the stated total decides where they disagree."""
-    parts = stated.cache_creation
-    if not isinstance(parts, dict):
-        return count(stated.cache_creation_input_tokens), 0
-    write_1h = count(parts.get("ephemeral_1h_input_tokens"))
-    if stated.cache_creation_input_tokens is None:
-        return count(parts.get("ephemeral_5m_input_tokens")), write_1h
-    total = count(stated.cache_creation_input_tokens)
-    write_1h = min(write_1h, total)
-    return total - write_1h, write_1h
+def _tokens(value: Any) -> int:
+    if type(value) is int and 0 <= value <= _MOST_TOKENS:
+        return value
+    found = count(value)
+    return found if found <= _MOST_TOKENS else 0
 
 
 def _microdollars(dollars: Any) -> int | None:
+    if type(dollars) is str:
+        try:
+            dollars = float(dollars)
+        except ValueError:
+            return None
     if type(dollars) is not float and type(dollars) is not int:
         return None
-    return round(dollars * _MICRODOLLARS) if 0 < dollars < _MICRODOLLARS else None
+    return round(dollars * _MICRODOLLARS) if 0 < dollars < _LARGEST_COST else None

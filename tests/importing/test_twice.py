@@ -1,0 +1,333 @@
+"""Importing again: nothing for what did not change, the tail of what grew, all of what is new."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from clankers.importing import import_sessions
+from importing._transcripts import (
+    OTHER_SESSION,
+    SESSION,
+    answer,
+    contents,
+    counts,
+    prompt,
+    said,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+
+    from clankers.store import Store
+
+FIRST = {"lines": 7, "imported": 4, "noise": 1, "unknown": 1, "malformed": 1}
+
+
+def test_the_first_import(store: Store, transcript: Path) -> None:
+    """Every line of a new file is in exactly one counter, and its rows are there."""
+    report = import_sessions(store)
+
+    assert {key: value for key, value in report.to_dict().items() if key != "sources"} == {
+        "files": 1,
+        "read": 1,
+        "new": 1,
+        "updated": 0,
+        "unchanged": 0,
+        **FIRST,
+    }
+    assert report.bytes_read == transcript.stat().st_size
+    assert counts(store.connection, transcript) == FIRST
+    assert said(store.connection) == ["How high is the tide?", None, "Two metres."]
+    (session,) = store.sessions()
+    assert (session.id, session.message_count, session.tool_call_count) == (SESSION, 3, 1)
+    assert (session.prompt_tokens, session.completion_tokens) == (23, 7)
+
+
+def test_nothing_changed(
+    store: Store,
+    transcript: Path,
+    opened: Callable[[], AbstractContextManager[set[str]]],
+) -> None:
+    """The second import opens no transcript, parses 0 bytes and writes 0 rows."""
+    import_sessions(store)
+    before = store.connection.total_changes()
+
+    with opened() as files:
+        report = import_sessions(store)
+
+    assert (report.read, report.unchanged, report.bytes_read, report.lines) == (0, 1, 0, 0)
+    assert report.rows_written == 0
+    assert store.connection.total_changes() == before
+    assert not {name for name in files if name.endswith(".jsonl")}
+
+
+def test_a_grown_file(store: Store, transcript: Path) -> None:
+    """Only the tail is read and counted."""
+    import_sessions(store)
+    line = prompt("And tomorrow?", minute=9)
+    with transcript.open("a", encoding="utf-8") as file:
+        file.write(line)
+
+    report = import_sessions(store)
+
+    assert (report.new, report.updated, report.bytes_read) == (0, 1, len(line))
+    assert (report.lines, report.imported) == (1, 1)
+    assert counts(store.connection, transcript) == {**FIRST, "lines": 8, "imported": 5}
+    assert said(store.connection)[-1] == "And tomorrow?"
+    assert store.session(SESSION).message_count == 4
+
+
+def test_full_reads_everything_and_changes_nothing(store: Store, transcript: Path) -> None:
+    """--full parses every byte again; the rows stay what they were."""
+    import_sessions(store)
+    before = contents(store.connection)
+
+    report = import_sessions(store, full=True)
+
+    assert (report.updated, report.bytes_read) == (1, transcript.stat().st_size)
+    assert report.rows_written == 0
+    assert contents(store.connection) == before
+
+
+@pytest.mark.parametrize("pieces", [1, 2, 3, 7])
+def test_growing_in_pieces_is_reading_once(store: Store, transcript: Path, pieces: int) -> None:
+    """However a file grew between imports, torn lines included, the rows are the same."""
+    whole = transcript.read_bytes()
+    import_sessions(store)
+    expected = contents(store.connection)
+    for table in ("import_sources", "usage", "sessions"):
+        store.connection.execute(f"DELETE FROM {table}")
+
+    transcript.write_bytes(b"")
+    for piece in range(1, pieces + 1):
+        with transcript.open("r+b") as file:
+            file.seek(0, os.SEEK_END)
+            file.write(whole[file.tell() : len(whole) * piece // pieces])
+        import_sessions(store)
+
+    found = contents(store.connection)
+    # Only the time of its last change can tell the files apart.
+    del found["import_sources"], expected["import_sources"]
+    assert found == expected
+    assert counts(store.connection, transcript) == FIRST
+
+
+class TestTornLines:
+    """A last line without newline."""
+
+    def test_is_pending_while_it_does_not_parse(self, store: Store, transcript: Path) -> None:
+        """Half a line is neither malformed nor counted; completed it is read once."""
+        line = prompt("And tomorrow?", minute=9)
+        with transcript.open("a", encoding="utf-8") as file:
+            file.write(line[:40])
+        import_sessions(store)
+        assert counts(store.connection, transcript) == FIRST
+
+        with transcript.open("a", encoding="utf-8") as file:
+            file.write(line[40:])
+        report = import_sessions(store)
+
+        assert (report.imported, report.bytes_read) == (1, len(line))
+        assert counts(store.connection, transcript) == {**FIRST, "lines": 8, "imported": 5}
+
+    def test_is_counted_once_when_it_parses(self, store: Store, transcript: Path) -> None:
+        """A whole record without newline is imported; when the file grows it is read again."""
+        with transcript.open("a", encoding="utf-8") as file:
+            file.write(prompt("And tomorrow?", minute=9).rstrip("\n"))
+        import_sessions(store)
+        grown = {**FIRST, "lines": 8, "imported": 5}
+        assert counts(store.connection, transcript) == grown
+        assert said(store.connection)[-1] == "And tomorrow?"
+        assert import_sessions(store).unchanged == 1
+
+        with transcript.open("a", encoding="utf-8") as file:
+            file.write("\n")
+        import_sessions(store)
+        assert counts(store.connection, transcript) == grown
+
+        with transcript.open("a", encoding="utf-8") as file:
+            file.write(answer("Three.", minute=10))
+        import_sessions(store)
+        assert counts(store.connection, transcript) == {**FIRST, "lines": 9, "imported": 6}
+        assert said(store.connection)[-2:] == ["And tomorrow?", "Three."]
+
+    def test_may_turn_out_to_be_something_else(self, store: Store, transcript: Path) -> None:
+        """What parsed as a record may become a malformed line: it moves to that counter."""
+        with transcript.open("a", encoding="utf-8") as file:
+            file.write(prompt("And tomorrow?", minute=9).rstrip("\n"))
+        import_sessions(store)
+
+        with transcript.open("a", encoding="utf-8") as file:
+            file.write("}}\n")
+        import_sessions(store)
+
+        assert counts(store.connection, transcript) == {**FIRST, "lines": 8, "malformed": 2}
+        numbers = "SELECT malformed_lines FROM import_sources"
+        assert store.connection.execute(numbers).get == "[[5,5],[8,8]]"
+
+
+class TestRewrittenFiles:
+    """A file that is not what was read before with something added is read from its start."""
+
+    def test_truncated(self, store: Store, transcript: Path) -> None:
+        """Fewer bytes than were read: what is left is counted, what is gone stays stored."""
+        import_sessions(store)
+        line = prompt("How high is the tide?", minute=1)
+        transcript.write_text(line, encoding="utf-8")
+
+        report = import_sessions(store)
+
+        assert report.bytes_read == len(line)
+        assert counts(store.connection, transcript)["lines"] == 1
+        assert len(said(store.connection)) == 3
+
+    def test_replaced_by_a_file_of_the_same_size(self, store: Store, transcript: Path) -> None:
+        """Another file under the name, as large and as old: told by its inode."""
+        import_sessions(store)
+        status = transcript.stat()
+        text = transcript.read_text(encoding="utf-8")
+        beside = transcript.with_suffix(".new")
+        beside.write_text(text.replace("Two metres.", "Six metres."), encoding="utf-8")
+        os.utime(beside, ns=(status.st_atime_ns, status.st_mtime_ns))
+        beside.replace(transcript)
+        assert transcript.stat().st_size == status.st_size
+
+        report = import_sessions(store)
+
+        assert report.bytes_read == status.st_size
+        assert said(store.connection)[-1] == "Six metres."
+        assert counts(store.connection, transcript) == FIRST
+
+    def test_replaced_by_a_longer_file(self, store: Store, transcript: Path) -> None:
+        """Another file that begins alike but is longer is not a grown one."""
+        import_sessions(store)
+        text = transcript.read_text(encoding="utf-8")
+        beside = transcript.with_suffix(".new")
+        beside.write_text(text.replace("Two", "Six") + answer("No.", minute=8), encoding="utf-8")
+        beside.replace(transcript)
+
+        import_sessions(store)
+
+        assert said(store.connection)[-2:] == ["Six metres.", "No."]
+
+    def test_rewritten_in_place(self, store: Store, transcript: Path) -> None:
+        """The same file with the same size and another time of change."""
+        import_sessions(store)
+        text = transcript.read_text(encoding="utf-8")
+        with transcript.open("r+", encoding="utf-8") as file:
+            file.write(text.replace("Two metres.", "Six metres."))
+        os.utime(transcript, ns=(1, 1))
+
+        report = import_sessions(store)
+
+        assert report.bytes_read == len(text)
+        assert said(store.connection)[-1] == "Six metres."
+        assert counts(store.connection, transcript) == FIRST
+
+    def test_shrunk_and_grown_again(self, store: Store, transcript: Path) -> None:
+        """Cut after its first line, then longer than ever: the same beginning, another end."""
+        import_sessions(store)
+        size = transcript.stat().st_size
+        with transcript.open("r+", encoding="utf-8") as file:
+            file.truncate(len(prompt("How high is the tide?", minute=1)))
+            file.seek(0, os.SEEK_END)
+            for minute in range(20, 30):
+                file.write(answer("Low.", minute=minute))
+        assert transcript.stat().st_size > size
+
+        import_sessions(store)
+
+        assert counts(store.connection, transcript)["lines"] == 11
+        assert said(store.connection).count("Low.") == 10
+
+    def test_touched(self, store: Store, transcript: Path) -> None:
+        """A newer time alone makes it be read again, and changes no row."""
+        import_sessions(store)
+        before = contents(store.connection)
+        os.utime(transcript, ns=(1, 1))
+
+        assert import_sessions(store).rows_written == 0
+
+        del before["import_sources"]
+        after = contents(store.connection)
+        del after["import_sources"]
+        assert after == before
+
+
+def test_a_vanished_file_removes_nothing(store: Store, transcript: Path) -> None:
+    """The agents delete their files; the archive keeps what it has."""
+    import_sessions(store)
+    before = contents(store.connection)
+    transcript.unlink()
+
+    report = import_sessions(store)
+
+    assert (report.files, report.failures) == (0, [])
+    assert contents(store.connection) == before
+
+
+def test_a_file_that_other_files_join(store: Store, transcript: Path) -> None:
+    """A new file beside an old one is the only one read."""
+    import_sessions(store)
+    line = prompt("Elsewhere.", session=OTHER_SESSION)
+    transcript.with_name(f"{OTHER_SESSION}.jsonl").write_text(line, encoding="utf-8")
+
+    report = import_sessions(store)
+
+    assert (report.files, report.new, report.unchanged) == (2, 1, 1)
+    assert report.bytes_read == len(line)
+
+
+class TestDryRun:
+    def test_counts_and_writes_nothing(self, store: Store, transcript: Path) -> None:
+        """A dry run reports what an import would, and no byte of the database changes."""
+        import_sessions(store)
+        with transcript.open("a", encoding="utf-8") as file:
+            file.write(prompt("And tomorrow?", minute=9))
+        store.close()
+        before = store.path.read_bytes()
+
+        with type(store).open(store.path) as again:
+            report = import_sessions(again, dry_run=True)
+
+        assert (report.updated, report.read, report.imported) == (1, 1, 1)
+        assert report.rows_written == 0
+        assert store.path.read_bytes() == before
+        assert [path.name for path in store.path.parent.glob("clankers.db*")] == ["clankers.db"]
+
+    def test_needs_no_right_to_write(self, store: Store, transcript: Path) -> None:
+        """A store that is only read can be asked what an import would do."""
+        with type(store).open(store.path, read_only=True) as reader:
+            assert import_sessions(reader, dry_run=True).imported == 4
+
+
+def test_inside_a_transaction_of_the_caller(store: Store, transcript: Path) -> None:
+    """An import may be a part of something larger, and goes with it."""
+
+    def begin() -> None:
+        with store.atomic():
+            import_sessions(store)
+            assert len(said(store.connection)) == 3
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        begin()
+
+    assert said(store.connection) == []
+    assert import_sessions(store).new == 1
+
+
+def test_settings_of_the_connection_come_back(store: Store, transcript: Path) -> None:
+    """What is set for the time of an import is what it was before."""
+    import gc
+
+    before = store.connection.pragma("cache_size"), gc.get_threshold()
+
+    import_sessions(store)
+
+    assert (store.connection.pragma("cache_size"), gc.get_threshold()) == before

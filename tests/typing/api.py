@@ -1,0 +1,260 @@
+"""The public API as a type checker sees it: mypy reads this file, nothing runs it.
+
+A change here is a change for everybody who uses the library.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, tzinfo
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, assert_type
+
+import apsw
+
+import clankers
+from clankers import doctor, errors, formats, importers, importing, models, query, store, usage
+from clankers.config import SETTINGS, Config, Setting
+from clankers.conversation import conversation
+from clankers.times import parse_when, short_time, zone
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Value = None | int | float | str | bytes
+
+
+def names() -> None:
+    assert_type(clankers.__version__, str)
+    assert_type(clankers.Store, type[store.Store])
+    assert_type(clankers.Query, type[query.Query])
+    assert_type(clankers.ClankersError, type[errors.ClankersError])
+    clankers.Stoer  # type: ignore[attr-defined]  # noqa: B018  # a misspelt name is caught
+
+
+def opening(path: Path) -> None:
+    with clankers.Store.open() as found:
+        assert_type(found, clankers.Store)
+        assert_type(found.path, Path)
+        assert_type(found.device_id, str)
+        assert_type(found.connection, apsw.Connection)
+    clankers.Store.open(path, read_only=True).close()
+    clankers.Store.open(str(path), busy_timeout_ms=100).close()
+    clankers.Store.open(path, True)  # type: ignore[call-arg]  # options are keywords
+
+
+def reading(store: clankers.Store) -> None:
+    assert_type(store.session("5a3c"), clankers.Session)
+    assert_type(store.sessions(), Iterator[clankers.Session])
+    found = store.sessions(
+        source="codex",
+        project="tidewatch",
+        model="gpt-5",
+        since=0,
+        until=1,
+        title="tides",
+        limit=10,
+        offset=5,
+    )
+    assert_type(found, Iterator[clankers.Session])
+    assert_type(store.messages("5a3c"), Iterator[clankers.Message])
+    assert_type(store.tools(), Iterator[clankers.ToolCall])
+    assert_type(store.tools("5a3c", name="Bash", success=False), Iterator[clankers.ToolCall])
+    assert_type(store.errors("5a3c"), Iterator[clankers.SessionError])
+    assert_type(store.compactions("5a3c"), Iterator[clankers.Compaction])
+    assert_type(store.usage("5a3c"), Iterator[clankers.Usage])
+    assert_type(store.attachment("00ff"), clankers.Attachment | None)
+
+
+def writing(store: clankers.Store) -> None:
+    with store.atomic() as nothing:
+        assert_type(nothing, None)
+        assert_type(store.upsert(clankers.Session("s")), bool)
+        assert_type(store.upsert(clankers.Usage("u", "s")), bool)
+    changed = store.upsert_many(
+        [
+            clankers.Message("s:m", "s"),
+            clankers.ToolCall("s:t", "s", 0),
+            clankers.SessionError("s:e", "s", 0),
+            clankers.Compaction("s:c", "s", 0),
+            clankers.Attachment("00ff", "image/png", b""),
+        ]
+    )
+    assert_type(changed, int)
+    store.refresh(["s"])
+    store.upsert("s")  # type: ignore[arg-type]
+
+
+def records(
+    session: clankers.Session,
+    message: clankers.Message,
+    call: clankers.ToolCall,
+    used: clankers.Usage,
+) -> None:
+    assert_type(session.id, str)
+    assert_type(session.title, str | None)
+    assert_type(session.cost, float | None)
+    assert_type(session.created_at, int | None)
+    assert_type(session.created_datetime, datetime | None)
+    assert_type(session.updated_datetime, datetime | None)
+    assert_type(message.seq, int | None)
+    assert_type(message.is_sidechain, bool | None)
+    assert_type(message.created_datetime, datetime | None)
+    assert_type(call.tool_name, str)
+    assert_type(call.created_at, int)
+    assert_type(call.success, bool | None)
+    assert_type(used.input_tokens, int)
+    assert_type(used.cost, int | None)
+    assert_type(used.occurred_datetime, datetime | None)
+    kind: models.Relationship = "fork"
+    assert_type(kind, Literal["subagent", "fork", "continuation"])
+    clankers.Session()  # type: ignore[call-arg]
+
+
+def bringing_in(store: clankers.Store, path: Path) -> None:
+    def show(progress: importing.Progress) -> None:
+        assert_type(progress.bytes_done, int)
+        assert_type(progress.path, Path | None)
+
+    report = clankers.import_sessions(store)
+    assert_type(report, clankers.ImportReport)
+    clankers.import_sessions(store, path=importing.SAMPLE_SESSIONS)
+    clankers.import_sessions(
+        store, ["codex"], path=path, since=0, full=True, dry_run=True, on_progress=show
+    )
+    assert_type(report.files, int)
+    assert_type(report.lines, int)
+    assert_type(report.sources, list[importing.SourceReport])
+    assert_type(report.failures, list[importing.Failure])
+    assert_type(report.to_dict(), dict[str, Any])
+    for source in report.sources:
+        assert_type(source.agent, str)
+        assert_type(source.rows_written, int)
+    for failure in report.failures:
+        assert_type(failure.path, Path | str)
+
+
+def asking(store: clankers.Store, path: Path) -> None:
+    clankers.Query(path).close()
+    clankers.Query(str(path)).close()
+    with clankers.Query(store) as asked:
+        assert_type(asked, clankers.Query)
+        result = asked.query("SELECT ?", [1], limit=10, timeout=1.5)
+        asked.query("SELECT :a", {"a": "b"})
+        assert_type(result, clankers.Result)
+        assert_type(result.columns, tuple[str, ...])
+        assert_type(result.declared_types, tuple[str | None, ...])
+        assert_type(result.to_dicts(), list[dict[str, Value]])
+        assert_type(result.truncated, bool)
+        for row in result:
+            assert_type(row, tuple[Value, ...])
+
+
+def summing_up(store: clankers.Store, path: Path, here: tzinfo) -> None:
+    totals = clankers.total_usage(
+        store, by="model", since=0, until=1, zone=here, source="codex", project="tidewatch"
+    )
+    assert_type(totals, list[clankers.UsageTotal])
+    assert_type(totals[0].key, str)
+    assert_type(totals[0].output_tokens, int)
+    assert_type(totals[0].cost, float | None)
+    clankers.total_usage(path, by="colour")  # type: ignore[arg-type]
+    report = usage.usage_report(path)
+    assert_type(report.total, clankers.UsageTotal)
+    assert_type(report.unpriced, list[usage.UnpricedModel])
+    assert_type(usage.usage_blocks(store, source=None), list[usage.UsageBlock])
+    assert_type(usage.unpriced_models(store), list[usage.UnpricedModel])
+
+
+def pricing(store: clankers.Store) -> None:
+    report = usage.set_price(store, "gpt-5-codex", input=1.25, output="10", provider="openai")
+    assert_type(report, usage.PriceReport)
+    assert_type(usage.unset_price(store, "gpt-5-codex"), usage.PriceReport)
+    assert_type(usage.price_usage(store, everything=True), usage.PriceReport)
+    assert_type(usage.update_prices(store).repriced, usage.PriceReport)
+    for price in usage.list_prices(store):
+        assert_type(price, usage.UserPrice)
+        assert_type(price.cache_read, float)
+
+
+def settings(path: Path) -> None:
+    config = clankers.Config.load(path, profile="work")
+    assert_type(config, Config)
+    assert_type(config.get("db"), str | int | list[str] | None)
+    assert_type(config.source("db"), Literal["env", "profile", "default"])
+    assert_type(config.profile(), clankers.Profile)
+    assert_type(config.profile("work").sync_interval, int)
+    assert_type(config.profile_names, list[str])
+    assert_type(config.database_path(), Path)
+    assert_type(config.zone(), tzinfo)
+    config.set("sync_interval", 60)
+    config.unset("sync_interval")
+    config.create_profile("home")
+    config.use_profile("home")
+    config.delete_profile("work")
+    config.save()
+    assert_type(SETTINGS, dict[str, Setting])
+
+
+def reading_on(store: clankers.Store) -> None:
+    for turn in conversation(store, "5a3c"):
+        match turn:
+            case clankers.Message():
+                assert_type(turn.text_content, str | None)
+            case clankers.ToolCall():
+                assert_type(turn.tool_output, str | None)
+            case _:
+                assert_type(turn, clankers.SessionError | clankers.Compaction)
+
+
+def examining(config: Config, path: Path) -> None:
+    for finding in doctor.examine(config, database=path, thorough=True):
+        assert_type(finding, doctor.Finding)
+        assert_type(finding.level, Literal["ok", "note", "warning", "error"])
+        assert_type(finding.hint, str)
+
+
+def times(here: tzinfo) -> None:
+    assert_type(zone(), tzinfo)
+    assert_type(parse_when("7d", zone=here), int)
+    assert_type(short_time(0, here), str)
+
+
+def failing(problem: clankers.ClankersError) -> None:
+    assert_type(problem.hint, str)
+    match problem:
+        case errors.QueryRefusedError():
+            assert_type(problem.operation, str)
+        case errors.QueryError():
+            assert_type(problem.offset, int | None)
+        case _:
+            pass
+
+
+class Parrot:
+    """An importer of somebody else's: what the Protocol asks for, and nothing more."""
+
+    agent = "parrot"
+    version = 1
+
+    def roots(self, environ: Mapping[str, str], home: Path) -> list[Path]:
+        return [Path(environ.get("PARROT_HOME") or home)]
+
+    def find(self, root: Path) -> Iterator[Path]:
+        yield root
+
+    def recognises(self, path: Path) -> bool:
+        return path.name == self.agent
+
+    def read(self, path: Path, resume: importers.Resume) -> Iterator[importers.Batch]:
+        assert_type(resume.state, bytes | None)
+        batch = importers.Batch(resume)
+        assert_type(batch.messages, list[clankers.Message])
+        assert_type(batch.lines, int)
+        yield batch
+
+
+parrot: importers.Importer = Parrot()
+assert_type(importers.agents(), list[str])
+assert_type(importers.importer("codex"), importers.Importer)
+assert_type(formats.visible("\x1b"), str)
