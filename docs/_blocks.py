@@ -172,13 +172,15 @@ class _Reader:
 
     def _shown(self, printed: str) -> list[str]:
         """Lines of output with the paths that a person would see."""
+        before = printed
         for path, shown in (
             (SAMPLE_SESSIONS, _SHOWN_SAMPLE),
             (_paths.data_dir(), _SHOWN_DATA),
             (self._home, _SHOWN_HOME),
         ):
             printed = printed.replace(str(path), shown)
-        return _ruled(printed.splitlines())
+        lines = printed.splitlines()
+        return lines if printed == before else _ruled(lines)
 
 
 class _Given(NamedTuple):
