@@ -202,7 +202,7 @@ class TestPrices:
         """A price counts at once, is listed with what it was derived to, and is taken back."""
         three_days()
         found = cli("prices", "set", "mine", "--input", "1000000", "--output", "4.5")
-        assert found.out == "1 response looked at, the cost of 1 is another now\n"
+        assert found.out == "1 response looked at, the cost of 1 changed\n"
         (price,) = json.loads(cli("prices", "list", "--json").out)
         assert price == {
             "provider": "",

@@ -62,7 +62,7 @@ class PriceReport(NamedTuple):
 
     Attributes:
         rows: responses that had no cost yet, or one of another price list.
-        changed: those of them whose cost is another now.
+        changed: those of them whose cost changed.
         unpriced: those of them that nobody has a price for.
     """
 
@@ -216,7 +216,7 @@ class _Run:
             )
 
     def _write_changed(self, rows: list[tuple[Any, ...]], sessions: set[str]) -> None:
-        """Adds to `sessions` those whose cost is another now."""
+        """Adds to `sessions` those whose cost changed."""
         quote = self.pricer.quote
         changes = []
         for row in rows:

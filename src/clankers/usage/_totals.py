@@ -82,7 +82,7 @@ class UsageTotal(NamedTuple):
 
 
 class UnpricedModel(NamedTuple):
-    """A model that cost something nobody knows; "" where the agent did not say which.
+    """A model whose responses nobody has a price for; "" where the agent did not say which.
 
     Attributes:
         provider: as the agent calls it.

@@ -153,4 +153,4 @@ def _tell(args: Namespace, report: PriceReport) -> None:
         return
     responses = "1 response" if report.rows == 1 else f"{report.rows:,} responses"
     unpriced = f", {report.unpriced:,} without a price" if report.unpriced else ""
-    print(f"{responses} looked at, the cost of {report.changed:,} is another now{unpriced}")
+    print(f"{responses} looked at, the cost of {report.changed:,} changed{unpriced}")
