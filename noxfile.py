@@ -1,6 +1,13 @@
-"""What CI runs, and what a contributor runs: `nox` alone checks everything."""
+"""What CI runs, and what a contributor runs: `nox` alone checks everything.
+
+`nox -s tests -- -k name` gives pytest arguments; `nox -l` lists what else there is.
+"""
 
 from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
 
 import nox
 
@@ -44,14 +51,21 @@ def tests(session: nox.Session) -> None:
 
 @nox.session
 def build(session: nox.Session) -> None:
-    """The wheel, as a user installs it: it runs and shows the sample."""
-    folder = session.create_tmp()
+    """Wheel and sdist; the wheel as a user installs it: it runs and shows the sample."""
     session.install("build==1.6.1")
-    session.run("python", "-m", "build", "--outdir", folder, silent=True)
-    session.install("--force-reinstall", "--no-deps", "--find-links", folder, "--pre", "clankers-sdk")
-    database = f"{folder}/sample.db"
-    session.run("clankers-cli", "--db", database, "import", "--sample")
-    session.run("clankers-cli", "--db", database, "usage")
+    folder = Path(session.create_tmp()).absolute()
+    shutil.rmtree(folder)
+    folder.mkdir()
+    session.run("python", "-m", "build", "--outdir", str(folder), silent=True)
+    (wheel,) = folder.glob("*.whl")
+    session.run("python", "-m", "venv", "--clear", str(folder / "fresh"))
+    scripts = folder / "fresh" / ("Scripts" if sys.platform == "win32" else "bin")
+    session.run(str(scripts / "python"), "-m", "pip", "install", "-q", str(wheel), external=True)
+    command = [str(scripts / "clankers-cli"), "--db", str(folder / "sample.db")]
+    session.run(*command, "--version", external=True)
+    session.run(*command, "import", "--sample", external=True)
+    session.run(*command, "usage", external=True)
+    session.run(*command, "query", "SELECT count(*) AS sessions FROM sessions", external=True)
 
 
 @nox.session
@@ -65,11 +79,14 @@ def docs(session: nox.Session) -> None:
 def crash(session: nox.Session) -> None:
     """The long form of the crash test: an import killed sixty times."""
     install(session, "test")
-    session.run("pytest", "tests/importing/test_crash.py", env={"CLANKERS_TEST_KILLS": "60"})
+    kills = {"CLANKERS_TEST_KILLS": "60"}
+    session.run("pytest", "-s", "tests/importing/test_crash.py", *session.posargs, env=kills)
 
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Measures against peers side by side, see docs/explanation/performance.md."""
+    """Measures beside other programs: `nox -s bench -- --quick` takes half a minute."""
     install(session, "bench")
+    # A program in a wheel, which not every platform has; the bench says when it is absent.
+    session.install("agentsview==0.46.1", success_codes=[0, 1])
     session.run("python", "-m", "bench", *session.posargs)

@@ -79,7 +79,7 @@ def counts(connection: apsw.Connection, path: Path) -> dict[str, int]:
     """What `import_sources` says was counted in a file."""
     names = ("lines", "imported", "noise", "unknown", "malformed")
     row = connection.execute(
-        f"SELECT {', '.join(names)} FROM import_sources WHERE path = ?", (str(path),)
+        f"SELECT {', '.join(names)} FROM import_sources WHERE path = ?", (str(path.resolve()),)
     ).fetchone()
     assert row is not None, f"{path} was not read"
     return dict(zip(names, row, strict=True))

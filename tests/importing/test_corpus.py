@@ -21,7 +21,7 @@ def test_every_line_is_counted(store: Store, corpus: Path, agent: str) -> None:
     """Lines and malformed lines of each file are the independent counter's; all are accounted for."""
     counted = json.loads((corpus / "expected.json").read_text("utf-8"))["files"]
     expected = {
-        str(corpus / name): (count["lines"], count["malformed"])
+        str(corpus.resolve() / name): (count["lines"], count["malformed"])
         for name, count in counted.items()
         if name.startswith(f"{agent}/")
     }

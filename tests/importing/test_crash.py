@@ -1,4 +1,4 @@
-"""kill -9 at random moments of a real import: nothing is lost, and nothing comes twice.
+"""Real imports that are killed at random moments, or run twice at once: nothing is lost or doubled.
 
 `nox -s crash` runs the long form, with as many kills as CLANKERS_TEST_KILLS says.
 """
@@ -111,3 +111,17 @@ def test_killed_at_any_moment(tmp_path: Path, sessions: Path) -> None:
             stored = 0
     sys.stdout.write(f"{KILLS} kills: {in_the_middle} in mid-import, {partly} with some stored\n")
     assert in_the_middle > KILLS / 2
+
+
+def test_two_at_once(tmp_path: Path, sessions: Path) -> None:
+    """Two processes may import the same files into one database; nothing comes twice."""
+    expected = imported(tmp_path / "undisturbed.db", sessions)
+    database = tmp_path / "shared.db"
+
+    both = [begin(database, sessions), begin(database, sessions)]
+    said = [one.communicate()[0] for one in both]
+
+    assert [one.returncode for one in both] == [0, 0]
+    assert all(out.endswith(b"done\n") for out in said)
+    assert check(database) == FILES
+    assert imported(database, sessions) == expected

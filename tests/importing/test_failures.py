@@ -162,8 +162,33 @@ class TestInTheMiddle:
         assert import_sessions(store).bytes_read == len("good\n*9000 three\n")
         assert store.session("a").message_count == 36_001
 
+    def test_nothing_is_stored_behind_a_row_that_was_refused(
+        self, store: Store, home: Path, parrot: Parrot
+    ) -> None:
+        """A long file whose early part cannot be stored waits as a whole for a better importer."""
+        folder = write(home, a="!bad\n*21000 one\n*9000 two\n*21000 three\n", b="polly\n")
+
+        report = import_sessions(store)
+
+        assert [failure.path for failure in report.failures] == [folder / "a.parrot"]
+        assert said(store.connection) == ["polly"]
+        assert counts(store.connection, folder / "a.parrot")["lines"] == 0
+
 
 class TestInterrupted:
+    def test_in_a_large_file(self, store: Store, home: Path, parrot: Parrot) -> None:
+        """The next import goes on in the middle of the file, after what was committed."""
+        folder = write(home, a="*21000 one\n*9000 two\n!stop\n")
+        with pytest.raises(KeyboardInterrupt):
+            import_sessions(store)
+        assert store.connection.execute("SELECT count(*) FROM messages").get == 21_000
+
+        text = (folder / "a.parrot").read_text(encoding="utf-8")
+        (folder / "a.parrot").write_text(text.replace("!stop", "three"), encoding="utf-8")
+
+        assert import_sessions(store).bytes_read == len("*9000 two\nthree\n")
+        assert store.session("a").message_count == 30_001
+
     def test_keeps_what_was_committed(self, store: Store, home: Path, parrot: Parrot) -> None:
         """Ctrl-C loses the files since the last commit; the next import reads just those."""
         names = {f"f{number:03}": "polly\n" for number in range(250)}
@@ -260,22 +285,30 @@ def test_a_file_that_vanishes_meanwhile(store: Store, home: Path, parrot: Parrot
     assert [session.id for session in store.sessions()] == ["a", "c"]
 
 
-def test_what_is_no_file(store: Store, projects: Path, transcript: Path) -> None:
-    """A folder named as a transcript is looked into; a pipe and a dangling link are reported."""
-    project = transcript.parent
-    (project / "folder.jsonl").mkdir()
-    inside = project / "folder.jsonl" / f"{OTHER_SESSION}.jsonl"
-    inside.write_text(prompt("Inside.", session=OTHER_SESSION), encoding="utf-8")
-    os.mkfifo(project / "pipe.jsonl")
-    (project / "dangling.jsonl").symlink_to(project / "nowhere")
+def test_what_is_no_file(store: Store, home: Path, parrot: Parrot) -> None:
+    """A folder, a pipe and a dangling link that an importer lists are reported, not opened."""
+    folder = write(home, good="polly\n")
+    (folder / "a.parrot").mkdir()
+    os.mkfifo(folder / "b.parrot")
+    (folder / "c.parrot").symlink_to(folder / "nowhere")
 
     report = import_sessions(store)
 
-    assert (report.files, report.read) == (2, 2)
+    assert (report.files, report.read) == (1, 1)
     assert report.failures == [
-        Failure(project / "dangling.jsonl", "No such file or directory"),
-        Failure(project / "pipe.jsonl", "is not a regular file"),
+        Failure(folder / "a.parrot", "is not a regular file"),
+        Failure(folder / "b.parrot", "is not a regular file"),
+        Failure(folder / "c.parrot", "No such file or directory"),
     ]
+
+
+def test_a_folder_named_as_a_transcript(store: Store, transcript: Path) -> None:
+    """It is looked into like any other."""
+    (transcript.parent / "folder.jsonl").mkdir()
+    inside = transcript.parent / "folder.jsonl" / f"{OTHER_SESSION}.jsonl"
+    inside.write_text(prompt("Inside.", session=OTHER_SESSION), encoding="utf-8")
+
+    assert import_sessions(store).read == 2
 
 
 AS_SOMEBODY_ELSE = """

@@ -21,7 +21,7 @@ from store._children import answers
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-# Rows of every page: an early version, a note, and a table whose name we know too.
+# What other programs keep, some of it under names that are ours.
 OTHERS = {
     "other tables": "CREATE TABLE customers(id TEXT); INSERT INTO customers VALUES ('a')",
     "only a view": "CREATE VIEW recent AS SELECT 1",
@@ -56,7 +56,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 def make_database(path: Path, sql: str, *, journal: str) -> None:
     """A database of another program: "delete", "wal", or "wal left behind" by a crash."""
     connection = apsw.Connection(str(path))
-    connection.pragma("journal_mode", journal.split()[0])
+    connection.pragma("journal_mode", journal.partition(" ")[0])
     connection.execute(sql)
     if journal != "wal left behind":
         connection.close()
@@ -221,7 +221,7 @@ class TestOtherFiles:
         before = contents(path.parent)
         with pytest.raises(NotADatabaseError, match="of another program"):
             Store.open(path, read_only=read_only)
-        assert without_empty_log(path) == before
+        assert (without_empty_log(path) if read_only else contents(path.parent)) == before
         assert mode(path) == 0o644
 
     @pytest.mark.parametrize("read_only", [False, True])
@@ -232,14 +232,15 @@ class TestOtherFiles:
         before = contents(path.parent)
         with pytest.raises(NewerSchemaError, match="has schema 1000, this program knows up to 1"):
             Store.open(path, read_only=read_only)
-        assert without_empty_log(path) == before
+        assert (without_empty_log(path) if read_only else contents(path.parent)) == before
 
     def test_a_damaged_archive(self, path: Path) -> None:
         """Pages that make no sense are named so while reading, and when the schema is read."""
         with Store.open(path) as store:
             store.upsert_many([make_session(), *(make_message(n) for n in range(2_000))])
         whole = path.read_bytes()
-        path.write_bytes(whole[:16_384] + bytes(len(whole) - 16_384))
+        half = len(whole) // 32_768 * 16_384
+        path.write_bytes(whole[:half] + b"\xff" * (len(whole) - half))
         with Store.open(path) as store, pytest.raises(NotADatabaseError, match="is damaged"):
             list(store.messages("session-1"))
         path.write_bytes(whole[:100] + b"\xff" * 16_284 + whole[16_384:])

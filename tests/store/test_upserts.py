@@ -116,9 +116,10 @@ def records_of(kind: type[Any]) -> SearchStrategy[Any]:
     return st.builds(kind, **fields)
 
 
-ANY_RECORDS: SearchStrategy[list[Record]] = st.lists(
-    st.one_of([records_of(kind) for kind in TABLES]), max_size=14
-)
+KINDS = {kind: records_of(kind) for kind in TABLES}
+# Of all kinds together, or of one kind, whose rows then meet more often.
+ANY_RECORDS: SearchStrategy[list[Record]] = st.lists(st.one_of(*KINDS.values()), max_size=14)
+ANY_RECORDS |= st.sampled_from(list(KINDS)).flatmap(lambda kind: st.lists(KINDS[kind], max_size=8))
 
 
 def stored(store: Store) -> dict[str, dict[str, Row]]:
@@ -166,6 +167,114 @@ def in_written_order(records: list[Record]) -> list[Record]:
     """Records by kind, the kinds in the order in which they first appear."""
     kinds = list(dict.fromkeys(type(record) for record in records))
     return sorted(records, key=lambda record: kinds.index(type(record)))
+
+
+# What a column holds at first, what comes then, and what it holds in the end.
+TEXT = [("a", "b", "b"), ("a", "", "a"), ("a", None, "a"), (None, "b", "b")]
+NUMBER = [(1, 2, 2), (2, 1, 1), (1, None, 1), (None, 2, 2)]
+PLAIN_NUMBER = [*NUMBER, (1, 0, 0)]
+TOKENS = [*NUMBER, (1, 0, 1), (None, 0, None)]
+TRUTH = [(1, 0, 0), (0, 1, 1), (1, None, 1)]
+EARLIEST = [(1, 2, 1), (2, 1, 1), (1, None, 1), (None, 2, 2)]
+LATEST = [(1, 2, 2), (2, 1, 2), (1, None, 1), (None, 2, 2)]
+COLUMN_CASES: dict[type[Any], dict[str, list[tuple[Any, Any, Any]]]] = {
+    Session: {
+        "created_at": EARLIEST,
+        "updated_at": LATEST,
+        "ended_at": LATEST,
+        "source": TEXT,
+        "status": TEXT,
+        "title": [*TEXT, ("a", "Untitled Session", "a"), ("Untitled Session", "b", "b")],
+        "project_path": TEXT,
+        "project_name": TEXT,
+        "model": TEXT,
+        "provider": TEXT,
+        "prompt_tokens": TOKENS,
+        "completion_tokens": TOKENS,
+        "cost": TOKENS,
+        "message_count": PLAIN_NUMBER,
+        "tool_call_count": PLAIN_NUMBER,
+        "permission_mode": TEXT,
+        "parent_id": TEXT,
+        "relationship": TEXT,
+        "origin_device": [("a", "b", "a"), ("a", None, "a")],
+        "git_branch": TEXT,
+        "agent_version": TEXT,
+    },
+    Message: {
+        "session_id": [("s", "t", "t"), ("s", "", "s")],
+        "created_at": EARLIEST,
+        "completed_at": LATEST,
+        "seq": PLAIN_NUMBER,
+        "role": TEXT,
+        "model": TEXT,
+        "source": TEXT,
+        "prompt_tokens": TOKENS,
+        "completion_tokens": TOKENS,
+        "duration_ms": PLAIN_NUMBER,
+        "native_id": TEXT,
+        "parent_native_id": TEXT,
+        "is_sidechain": TRUTH,
+        "text_content": TEXT,
+        "thinking": TEXT,
+        "content": TEXT,
+    },
+    ToolCall: {
+        "session_id": [("s", "t", "t")],
+        "created_at": EARLIEST[:2],
+        "tool_name": TEXT[:2],
+        "message_id": TEXT,
+        "seq": PLAIN_NUMBER,
+        "success": TRUTH,
+        "duration_ms": PLAIN_NUMBER,
+        "file_path": TEXT,
+        "native_id": TEXT,
+        "output_bytes": PLAIN_NUMBER,
+        "child_session_id": TEXT,
+        "error_message": TEXT,
+        "tool_input": TEXT,
+        "tool_output": TEXT,
+    },
+    SessionError: {
+        "session_id": [("s", "t", "t")],
+        "created_at": EARLIEST[:2],
+        "error_type": TEXT,
+        "error_message": TEXT,
+    },
+    Compaction: {
+        "session_id": [("s", "t", "t")],
+        "created_at": EARLIEST[:2],
+        "tokens_before": TOKENS,
+        "tokens_after": TOKENS,
+        "messages_before": PLAIN_NUMBER,
+        "messages_after": PLAIN_NUMBER,
+    },
+}
+
+
+class TestEveryColumn:
+    @pytest.mark.parametrize("kind", TABLES)
+    def test_has_cases(self, kind: type[Any]) -> None:
+        """A column that is added must say how it merges."""
+        assert set(COLUMN_CASES[kind]) == set(attrs.fields_dict(kind)) - {"id"}
+
+    @pytest.mark.parametrize(
+        ("kind", "column"),
+        [(kind, column) for kind, columns in COLUMN_CASES.items() for column in columns],
+    )
+    def test_merges_as_the_rule_says(
+        self, shared: Store, undone: Undone, kind: type[Any], column: str
+    ) -> None:
+        """Absent and empty keep what is stored, the rest replaces it; times go their own way."""
+        given: dict[str, Any] = {} if kind is Session else {"session_id": "s"}
+        if kind not in {Session, Message}:
+            given["created_at"] = 1
+        for first, second, found in COLUMN_CASES[kind][column]:
+            with undone():
+                shared.upsert(kind(**{"id": "x", **given, column: first}))
+                changed = shared.upsert(kind(**{"id": "x", **given, column: second}))
+                assert stored(shared)[TABLES[kind]]["x"][column] == found
+                assert changed == (first != found)
 
 
 class TestRule:
@@ -245,6 +354,13 @@ class TestPlaceholder:
             for one in store.sessions()
         ] == [("Untitled Session", 0, 0.0, None, "claude-code")]
 
+    def test_naming_it_may_say_nothing_else(self, store: Store) -> None:
+        """An id alone is enough to make it a session."""
+        store.upsert(make_message())
+        assert store.upsert(Session("session-1")) is True
+        assert store.upsert(Session("session-1")) is False
+        assert [one.id for one in store.sessions()] == ["session-1"]
+
     def test_naming_it_loses_nothing_that_was_known(self, store: Store) -> None:
         """Parent and relationship that a mention told stay; so does the device."""
         with store.atomic():
@@ -262,6 +378,13 @@ class TestPlaceholder:
             store.mention([Session("session-1", parent_id="b", relationship="subagent")])
         found = store.session("session-1")
         assert (found.parent_id, found.relationship) == ("a", "fork")
+
+    def test_a_mention_of_a_parent_alone_keeps_the_relationship(self, store: Store) -> None:
+        store.upsert(make_session(relationship="fork"))
+        with store.atomic():
+            store.mention([Session("session-1", parent_id="b")])
+        found = store.session("session-1")
+        assert (found.parent_id, found.relationship) == ("b", "fork")
 
     def test_source_is_the_first_that_is_said(self, store: Store) -> None:
         """Placeholders made in bulk take the source of their first message."""

@@ -211,6 +211,26 @@ class TestMerge:
             aside = make_usage(id="claude-code:response-7:-", is_sidechain=True)
             assert store.write_usage([aside]) == {"session-1", "session-2"}
 
+    def test_a_late_sidechain_joins_what_was_apart(self, store: Store) -> None:
+        """Two requests of one message, of two sessions, become one; both totals follow."""
+        store.upsert_many([make_session(1), make_session(2)])
+        store.upsert_many(
+            [
+                make_usage(1, id="claude-code:m:-", session_id="session-2", output_tokens=1),
+                make_usage(1, id="claude-code:m:r1", output_tokens=2),
+            ]
+        )
+        assert {key: tokens for key, (_in, tokens, _cost) in totals(store).items()} == {
+            "session-1": 2,
+            "session-2": 1,
+        }
+        store.upsert(make_usage(1, id="claude-code:m:r1", output_tokens=2, is_sidechain=True))
+        assert [one.id for one in store.usage("session-1")] == ["claude-code:m:-"]
+        assert {key: tokens for key, (_in, tokens, _cost) in totals(store).items()} == {
+            "session-1": 2,
+            "session-2": 0,
+        }
+
     def test_a_message_is_no_other_that_begins_alike(self, store: Store) -> None:
         """Sidechains join by the whole message id, of Claude Code alone."""
         ids = ["claude-code:a:r1", "claude-code:a:b:r2", "codex:a:1", "codex:a:2"]

@@ -100,8 +100,9 @@ def decode_value(raw: bytes | msgspec.Raw) -> Any:
         return msgspec.json.decode(raw)
     except (msgspec.DecodeError, ValueError, RecursionError):
         try:
-            return _loads(bytes(raw))
-        except (ValueError, RecursionError):
+            found = json.dumps(_loads(bytes(raw)), ensure_ascii=False)
+            return msgspec.json.decode(found.encode("utf-8", "replace"))
+        except (msgspec.DecodeError, ValueError, RecursionError):
             return None
 
 

@@ -23,15 +23,20 @@ if TYPE_CHECKING:
 class Found(NamedTuple):
     """A session file as it is now, and the report it is counted in.
 
-    `path` is the file as it was come upon, and `place` its one name in the store: links
+    `name` is the file as it was come upon, and `place` its one name in the store: links
     to its folder are resolved, and bytes that are no text are spelled out.
     """
 
     importer: Importer
-    path: Path
+    name: str
     place: str
     identity: Identity
     report: SourceReport
+
+    @property
+    def path(self) -> Path:
+        # Made when a file is read; of thousands that need no reading it would cost the most.
+        return Path(self.name)
 
 
 def installed(importers: Sequence[Importer], report: ImportReport) -> list[Found]:
@@ -88,9 +93,9 @@ class Listing:
         counts = SourceReport(importer.agent, root)
         self._report.sources.append(counts)
         for path in files:
-            text = str(path)
+            name = str(path)
             try:
-                status = os.stat(text)
+                status = os.stat(name)
             except OSError as problem:
                 self._report.failures.append(Failure(path, problem.strerror or str(problem)))
                 continue
@@ -101,7 +106,7 @@ class Listing:
                 identity = Identity(
                     importer.version, status.st_size, status.st_mtime_ns, status.st_ino
                 )
-                self.found.append(Found(importer, path, self._place(text), identity, counts))
+                self.found.append(Found(importer, name, self._place(name), identity, counts))
                 counts.files += 1
 
     def _is_new(self, status: os.stat_result) -> bool:
@@ -114,8 +119,8 @@ class Listing:
         self._seen.add(key)
         return True
 
-    def _place(self, text: str) -> str:
-        folder, _, name = text.rpartition(os.sep)
+    def _place(self, path: str) -> str:
+        folder, _, name = path.rpartition(os.sep)
         resolved = self._folders.get(folder)
         if resolved is None:
             resolved = os.path.join(os.path.realpath(folder + os.sep), "")

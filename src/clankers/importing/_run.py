@@ -58,8 +58,11 @@ class Run:
     ) -> None:
         if problem is None:
             self._store_waiting()
-            self._writer.wait()
-        elif self._opened_writer is not None:
+        if self._opened_writer is None:
+            return
+        if problem is None:
+            self._opened_writer.wait()
+        else:
             # What ends the run says more than what a commit failed with.
             with suppress(StoreError):
                 self._opened_writer.wait()

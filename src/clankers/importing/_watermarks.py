@@ -35,7 +35,7 @@ def can_go_on(row: ImportSource, found: Found) -> bool:
     if row.importer_version != now.importer_version or row.inode != now.inode:
         return False
     # Where a compressed file grew cannot be told from its size.
-    if found.path.suffix == ".zst":
+    if found.name.endswith(".zst"):
         return False
     if row.watermark == 0:
         return True
@@ -103,7 +103,7 @@ def fingerprint(found: Found, watermark: int) -> bytes:
 
     size = min(watermark, _COMPARED_BYTES)
     try:
-        with open(found.path, "rb", buffering=0) as file:
+        with open(found.name, "rb", buffering=0) as file:
             compared = file.read(size)
             file.seek(watermark - size)
             compared += file.read(size)

@@ -21,6 +21,7 @@ _CHILDREN = ("messages", "tools", "session_errors", "compaction_events")
 _OURS = frozenset(re.findall(r"CREATE TABLE (\w+)", TABLES))
 # One of these beside `id` tells our sessions from those of, say, a web application.
 _TELLING = frozenset(COLUMNS["sessions"]) - {"id", "created_at", "updated_at", "status"}
+_ROWID = frozenset({"rowid", "oid", "_rowid_"})
 _PLAIN_TYPE = re.compile(r"[A-Za-z_ ]+(\(\d+\))?")
 
 
@@ -143,9 +144,9 @@ class _Ids:
 
 def _add_column(connection: apsw.Connection, table: str, name: str, declared: str) -> str:
     """Adds a column we do not know; `n` and the like, which are ours, keep their meaning."""
-    ours = {column.lower() for column in _columns(connection, table)}
+    taken = _ROWID.union(one.lower() for one in _columns(connection, table))
     column = name
-    while column.lower() in ours:
+    while column.lower() in taken:
         column = f"original_{column}"
     kind = declared if _PLAIN_TYPE.fullmatch(declared) else ""
     connection.execute(f"ALTER TABLE {table} ADD COLUMN {_quoted(column)} {kind}")

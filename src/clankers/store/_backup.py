@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import apsw
 
 from clankers import _paths, errors
-from clankers.store._connection import translated
+from clankers.store._connection import open_reader, translated
 from clankers.store._files import create_private
 
 if TYPE_CHECKING:
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 _UNFINISHED = ".partial"
 
 
-def back_up(connection: apsw.Connection, path: Path) -> Path:
-    """Copies the database at `path` into `backups` beside it; the copy's path.
+def back_up(path: Path) -> Path:
+    """Copies what is committed at `path` into `backups` beside it; the copy's path.
 
     A copy bears its name only once it is whole and SQLite found nothing wrong with it.
 
@@ -39,7 +39,7 @@ def back_up(connection: apsw.Connection, path: Path) -> Path:
     copy, unfinished = _reserved(folder, path)
     try:
         with translated(unfinished):
-            _copy(connection, unfinished)
+            _copy(path, unfinished)
         os.replace(unfinished, copy)
     except BaseException:
         unfinished.unlink(missing_ok=True)
@@ -54,25 +54,27 @@ def _reserved(folder: Path, path: Path) -> tuple[Path, Path]:
         stem = f"{path.stem}-{moment}" + (f"-{number}" if number > 1 else "")
         copy = folder / f"{stem}{path.suffix}"
         unfinished = copy.with_name(copy.name + _UNFINISHED)
-        if copy.exists() or not create_private(unfinished):
-            continue
-        if not copy.exists():
-            break
-        unfinished.unlink()
+        if create_private(unfinished):
+            if not copy.exists():
+                break
+            unfinished.unlink()
     return copy, unfinished
 
 
-def _copy(connection: apsw.Connection, target: Path) -> None:
+def _copy(path: Path, target: Path) -> None:
+    # A connection of its own: one that holds the write lock cannot be copied from.
+    source = open_reader(path)
     copy = apsw.Connection(str(target), flags=apsw.SQLITE_OPEN_READWRITE)
     try:
-        with copy.backup("main", connection, "main") as backup:
+        with copy.backup("main", source, "main") as backup:
             backup.step()
         # The copy stands alone: without a log beside it, it can be moved and read anywhere.
         copy.pragma("journal_mode", "delete")
         if (found := copy.pragma("integrity_check", 1)) != "ok":
             raise errors.NotADatabaseError(
-                f"the copy {target} would be damaged: {found}",
-                hint="the database itself is damaged; see whether 'backups' holds an older copy",
+                f"{path} is damaged, so that no good copy of it can be made: {found}",
+                hint="see whether 'backups' beside it holds an older copy",
             )
     finally:
         copy.close()
+        source.close()

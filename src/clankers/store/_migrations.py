@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 from clankers import errors
-from clankers.store import _adopt
+from clankers.store._adopt import copy_back, is_original, set_aside
 from clankers.store._connection import BUSY_TIMEOUT_MS, open_writer, translated
 from clankers.store._device import add_device
 from clankers.store._files import tighten
 from clankers.store._schema import INDEXES, TABLES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     import apsw
@@ -94,21 +95,41 @@ def check_version(connection: apsw.Connection, path: Path) -> None:
 
 def _version(connection: apsw.Connection, path: Path, newest: int) -> int:
     """The schema's version; 0 for an empty database or the original project's."""
-    if _columns(connection, "schema_migrations") >= _RECORDED:
-        found = int(connection.execute("SELECT max(version) FROM schema_migrations").get or 0)
-        if found > newest:
-            raise errors.NewerSchemaError(
-                f"{path} has schema {found}, this program knows up to {newest}",
-                hint="update clankers-sdk; the database was left untouched",
-            )
-        return found
-    names = _objects(connection)
-    if names and ("schema_migrations" in names or not _adopt.is_original(connection)):
+    # Another process may be making the tables between two questions.
+    with _one_moment(connection):
+        columns = _columns(connection, "schema_migrations")
+        names = _objects(connection)
+        if columns >= _RECORDED:
+            found = connection.execute("SELECT max(version) FROM schema_migrations").get
+            return _supported(int(found or 0), path, newest)
+        is_known = not names or ("schema_migrations" not in names and is_original(connection))
+    if not is_known:
         raise errors.NotADatabaseError(
             f"{path} is a database of another program (it has {', '.join(sorted(names)[:3])})",
             hint="name another file with --db; this one was left as it is",
         )
     return 0
+
+
+@contextmanager
+def _one_moment(connection: apsw.Connection) -> Iterator[None]:
+    """All that is read inside is of one state of the database."""
+    connection.execute("SAVEPOINT moment")
+    try:
+        yield
+    finally:
+        # A full disk makes SQLite end the transaction by itself.
+        if connection.in_transaction:
+            connection.execute("RELEASE moment")
+
+
+def _supported(version: int, path: Path, newest: int) -> int:
+    if version > newest:
+        raise errors.NewerSchemaError(
+            f"{path} has schema {version}, this program knows up to {newest}",
+            hint="update clankers-sdk; the database was left untouched",
+        )
+    return version
 
 
 def _objects(connection: apsw.Connection) -> set[str]:
@@ -151,12 +172,12 @@ def _apply_missing(
         # Imported here, for a database is seldom anything but new or current.
         from clankers.store._backup import back_up
 
-        back_up(connection, path)
-    originals = _adopt.set_aside(connection) if version == 0 else []
+        back_up(path)
+    originals = set_aside(connection) if version == 0 else []
     connection.execute(_RECORD)
     for step in missing:
         _apply(connection, step)
-    _adopt.copy_back(connection, originals)
+    copy_back(connection, originals)
 
 
 def _apply(connection: apsw.Connection, step: Migration) -> None:

@@ -12,7 +12,7 @@ _COMMAND_MESSAGE = re.compile(r"<command-message>\s*(.*?)\s*</command-message>",
 _COMMAND_ARGUMENTS = re.compile(r"<command-args>\s*(.*?)\s*</command-args>", re.DOTALL)
 _TYPED = re.compile(r"<(bash-input|user-memory-input)>(.*?)</\1>", re.DOTALL)
 _ANY_ELEMENT = re.compile(r"<([\w-]+)>.*?</\1>", re.DOTALL)
-_RENAMED = re.compile(r"/rename\s+(.*\S)", re.DOTALL)
+_RENAMED = re.compile(r"/rename\s+(.*\S)\s*", re.DOTALL)
 _SLASH_COMMAND = re.compile(r"/[\w:.-]+(?:\s|$)")
 _TASK_ID = re.compile(r"<task-id>\s*([^<]+?)\s*</task-id>")
 _TASK_CALL = re.compile(r"<tool-use-id>\s*([^<]+?)\s*</tool-use-id>")
@@ -44,15 +44,15 @@ def spoken_parts(text: str) -> list[tuple[Role, str]]:
 
     Slash commands become "/name args", shell lines "! command", notes to memory "# note".
     """
-    rest = text.lstrip()
-    if not rest.startswith(_SUSPECT_OPENINGS):
+    start = len(text) - len(text.lstrip())
+    if not text.startswith(_SUSPECT_OPENINGS, start):
         return [("user", text)]
     parts: list[tuple[Role, str]] = []
-    while envelope := _PROGRAM_ELEMENT.match(rest):
+    while envelope := _PROGRAM_ELEMENT.match(text, start):
         parts.append(("system", envelope[0].rstrip()))
-        rest = rest[envelope.end() :]
-    if rest or not parts:
-        parts.append(_opened(rest if parts else text))
+        start = envelope.end()
+    if start < len(text) or not parts:
+        parts.append(_opened(text[start:] if parts else text))
     return parts
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from clankers.importers._values import count, json_text, text
-from clankers.importers.claude_code._lines import Said, flat
+from clankers.importers.claude_code._lines import flat
 
 if TYPE_CHECKING:
     from clankers.importers.claude_code._lines import Line
@@ -20,7 +20,7 @@ def answered_error(line: Line) -> tuple[str, str]:
     """
     status = count(line.api_error_status)
     kind = text(line.error) or (f"api_error_{status}" if status else "api_error")
-    parts = [flat(line.message.content) if isinstance(line.message, Said) else ""]
+    parts = [flat(line.message.content) if line.message else ""]
     if line.quota_limits:
         parts.append(json_text(line.quota_limits))
     return kind, _together(parts)
@@ -28,7 +28,7 @@ def answered_error(line: Line) -> tuple[str, str]:
 
 def logged_error(line: Line) -> str:
     """The message of an error that is logged as a record of its own."""
-    parts = [flat(line.content), text(line.api_refusal_explanation) or ""]
+    parts = [flat(line.content), line.api_refusal_explanation or ""]
     if not parts[0]:
         parts.insert(0, _worded(line.error) or _worded(line.cause))
     return _together(parts)

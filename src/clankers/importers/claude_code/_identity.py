@@ -5,9 +5,8 @@ from __future__ import annotations
 import uuid
 from typing import TYPE_CHECKING
 
-from clankers.importers._jsonl import decode_line
-from clankers.importers._values import first_line, is_uuid, row_id, text
-from clankers.importers.claude_code._lines import line_decoder, meta_decoder
+from clankers.importers._values import is_uuid, row_id
+from clankers.importers.claude_code._lines import SidechainMeta, decoded, decoded_line
 from clankers.importers.claude_code._spoken import AGENT
 from clankers.importers.claude_code._state import COMMANDED, NAMED, State
 from clankers.importers.claude_code._tool_results import read_plain
@@ -68,19 +67,19 @@ def _parent_folder(path: Path) -> Path | None:
 def _named_session(path: Path) -> str | None:
     with path.open("rb") as lines:
         for line in lines:
-            record = decode_line(line_decoder, line)
-            if record is not None and (named := text(record.session_id)):
-                return named
+            record = decoded_line(line)
+            if record is not None and record.session_id:
+                return record.session_id
     return None
 
 
 def _entitle(state: State, path: Path) -> None:
     """Takes a subagent's title from the small file beside its transcript."""
     written = read_plain(path.parent, [path.with_suffix(".meta.json").name], _LARGEST_META)
-    meta = decode_line(meta_decoder, written.encode()) if written else None
+    meta = decoded(SidechainMeta, written.encode()) if written else None
     if meta is None:
         return
-    if words := text(meta.description):
-        state.title, state.title_rank = first_line(words), NAMED
-    elif kind := text(meta.agent_type):
-        state.title, state.title_rank = first_line(kind), COMMANDED
+    if meta.description:
+        state.suggest_title(meta.description, NAMED)
+    elif meta.agent_type:
+        state.suggest_title(meta.agent_type, COMMANDED)

@@ -1,56 +1,48 @@
 """The shapes of Claude Code's lines.
 
-Every field is `Any` or takes all that JSON has: a field of the wrong type must not cost
-the line. Fields that nothing is made of are not named, so that decoding skips them.
+A line that fits them is decoded in one go. In one that does not, each field that does not
+fit counts as absent: it must not cost the line. Fields that nothing is made of are not
+named, so that decoding skips them.
 """
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias, cast
+from typing import Any, TypeAlias, TypeVar
 
 import msgspec
 
-from clankers.importers._jsonl import decode_line
+from clankers.importers._jsonl import decode_value
+
+S = TypeVar("S", bound=msgspec.Struct)
 
 # Left out, which is told from a written null by identity.
 ABSENT = msgspec.Raw(b"null")
-
-# What may stand where an object is expected.
-Other: TypeAlias = str | int | float | bool | list[Any] | None
 
 
 class Block(msgspec.Struct, gc=False):
     """One content block of any type; `whole_blocks` has what else it may hold."""
 
-    type: Any = None
-    text: Any = None
-    thinking: Any = None
-    id: Any = None
-    name: Any = None
-    title: Any = None
+    type: str | None = None
+    text: str | None = None
+    thinking: str | None = None
+    id: str | None = None
+    name: str | None = None
+    title: str | None = None
     input: msgspec.Raw = ABSENT
-    tool_use_id: Any = None
-    is_error: Any = None
+    tool_use_id: str | None = None
+    is_error: bool | None = None
     content: msgspec.Raw = ABSENT
     source: Any = None
 
 
-Content: TypeAlias = (
-    Block
-    | str
-    | int
-    | float
-    | bool
-    | list[Block | str | int | float | bool | list[Any] | None]
-    | None
-)
+Content: TypeAlias = str | list[Block] | None
 
 
 class Said(msgspec.Struct, gc=False):
     """What the model's API answered, or what was sent to it."""
 
-    id: Any = None
-    model: Any = None
+    id: str | None = None
+    model: str | None = None
     content: Content = None
     usage: msgspec.Raw = ABSENT
 
@@ -58,73 +50,74 @@ class Said(msgspec.Struct, gc=False):
 class ToolUseResult(msgspec.Struct, gc=False, rename="camel"):
     """What the program noted beside a tool's result, which often repeats whole files."""
 
-    agent_id: Any = None
-    duration_ms: Any = None
-    total_duration_ms: Any = None
-    duration_seconds: Any = None
+    agent_id: str | None = None
+    duration_ms: float | None = None
+    total_duration_ms: float | None = None
+    duration_seconds: float | None = None
 
 
 class Progress(msgspec.Struct, rename="camel"):
-    type: Any = None
-    agent_id: Any = None
+    type: str | None = None
+    agent_id: str | None = None
 
 
 class Attached(msgspec.Struct, gc=False, rename="camel"):
     """What the program put beside a message: reminders, files, prompts typed meanwhile."""
 
-    type: Any = None
+    type: str | None = None
     prompt: Content = None
-    command_mode: Any = None
+    command_mode: str | None = None
     origin: Any = None
 
 
 class Line(msgspec.Struct, gc=False, rename="camel"):
     """One line of a transcript."""
 
-    type: Any = None
-    uuid: Any = None
-    parent_uuid: Any = None
-    logical_parent_uuid: Any = None
-    session_id: Any = None
-    timestamp: Any = None
-    cwd: Any = None
-    git_branch: Any = None
-    version: Any = None
-    is_sidechain: Any = None
-    is_meta: Any = None
-    is_compact_summary: Any = None
-    is_api_error_message: Any = None
-    request_id: Any = None
+    type: str | None = None
+    uuid: str | None = None
+    parent_uuid: str | None = None
+    logical_parent_uuid: str | None = None
+    session_id: str | None = None
+    timestamp: str | float | None = None
+    cwd: str | None = None
+    git_branch: str | None = None
+    version: str | None = None
+    is_sidechain: bool | None = None
+    is_meta: bool | None = None
+    is_compact_summary: bool | None = None
+    is_api_error_message: bool | None = None
+    request_id: str | None = None
     cost_usd: Any = msgspec.field(default=None, name="costUSD")
-    message: Said | Other = None
-    tool_use_result: ToolUseResult | Other = None
-    source_tool_use_id: Any = msgspec.field(default=None, name="sourceToolUseID")
+    message: Said | None = None
+    # Errors are logged as text, and what MCP servers answer as a list.
+    tool_use_result: ToolUseResult | str | list[Any] | None = None
+    source_tool_use_id: str | None = msgspec.field(default=None, name="sourceToolUseID")
     origin: Any = None
-    prompt_source: Any = None
+    prompt_source: str | None = None
     forked_from: Any = None
-    permission_mode: Any = None
-    attachment: Attached | Other = None
-    data: Progress | Other = None
-    parent_tool_use_id: Any = msgspec.field(default=None, name="parentToolUseID")
-    subtype: Any = None
+    permission_mode: str | None = None
+    attachment: Attached | None = None
+    data: Progress | None = None
+    parent_tool_use_id: str | None = msgspec.field(default=None, name="parentToolUseID")
+    subtype: str | None = None
     content: Content = None
     error: Any = None
     cause: Any = None
     api_error_status: Any = None
-    api_refusal_explanation: Any = None
+    api_refusal_explanation: str | None = None
     quota_limits: Any = None
     compact_metadata: Any = None
     microcompact_metadata: Any = None
-    summary: Any = None
-    leaf_uuid: Any = None
-    ai_title: Any = None
-    custom_title: Any = None
-    continued_in_session_id: Any = None
-    operation: Any = None
+    summary: str | None = None
+    leaf_uuid: str | None = None
+    ai_title: str | None = None
+    custom_title: str | None = None
+    continued_in_session_id: str | None = None
+    operation: str | None = None
 
 
 class Stated(msgspec.Struct, gc=False):
-    """The `usage` of an answer."""
+    """The `usage` of an answer; counts may be written as text."""
 
     input_tokens: Any = None
     output_tokens: Any = None
@@ -133,76 +126,111 @@ class Stated(msgspec.Struct, gc=False):
     cache_creation: Any = None
     output_tokens_details: Any = None
     server_tool_use: Any = None
-    service_tier: Any = None
-    speed: Any = None
+    service_tier: str | None = None
+    speed: str | None = None
 
 
 class Paths(msgspec.Struct):
     """Which file a tool was to work on."""
 
-    file_path: Any = None
-    notebook_path: Any = None
+    file_path: str | None = None
+    notebook_path: str | None = None
 
 
 class SidechainMeta(msgspec.Struct, rename="camel"):
     """`agent-<id>.meta.json` beside a subagent's transcript."""
 
-    agent_type: Any = None
-    description: Any = None
+    agent_type: str | None = None
+    description: str | None = None
 
 
-class _WholeHolder(msgspec.Struct):
-    content: Any = None
-    prompt: Any = None
+_DECODERS: dict[type[Any], Any] = {
+    kind: msgspec.json.Decoder(kind) for kind in (Line, Stated, Paths, SidechainMeta)
+}
+_decode_line = _DECODERS[Line].decode
 
 
-class _WholeLine(msgspec.Struct):
-    message: _WholeHolder | Other = None
-    attachment: _WholeHolder | Other = None
+def decoded_line(raw: bytes) -> Line | None:
+    """A line, or None when it is not a JSON object."""
+    try:
+        line: Line = _decode_line(raw)
+    except (msgspec.DecodeError, ValueError, RecursionError):
+        return _fitted(Line, decode_value(raw))
+    return line
 
 
-line_decoder = msgspec.json.Decoder(Line)
-stated_decoder = msgspec.json.Decoder(Stated)
-paths_decoder = msgspec.json.Decoder(Paths)
-meta_decoder = msgspec.json.Decoder(SidechainMeta)
-_whole_decoder = msgspec.json.Decoder(_WholeLine)
+def decoded(kind: type[S], raw: bytes | msgspec.Raw) -> S | None:
+    """A JSON object as a struct, or None when it is none."""
+    try:
+        found: S = _DECODERS[kind].decode(raw)
+    except (msgspec.DecodeError, ValueError, RecursionError):
+        return _fitted(kind, decode_value(raw))
+    return found
 
 
 def blocks_of(content: Content) -> list[Block]:
-    """Content as blocks, whatever it was written as; what is no text and no block is left out."""
-    if type(content) is not list:
-        if isinstance(content, str):
-            return [Block("text", content)]
-        return [content] if isinstance(content, Block) else []
-    if len(content) == 1 and type(content[0]) is Block:
-        return cast("list[Block]", content)
-    return [
-        one if isinstance(one, Block) else Block("text", one)
-        for one in content
-        if isinstance(one, Block | str)
-    ]
-
-
-def whole_blocks(line: bytes) -> list[dict[str, Any]]:
-    """The blocks of a line with all their fields, in the order of `blocks_of`."""
-    found = decode_line(_whole_decoder, line)
-    holders = (found.message, found.attachment) if found else ()
-    for holder in holders:
-        if isinstance(holder, _WholeHolder):
-            content = holder.prompt if holder.content is None else holder.content
-            blocks = content if isinstance(content, list) else [content]
-            return [
-                one if isinstance(one, dict) else {}
-                for one in blocks
-                if isinstance(one, dict | str)
-            ]
-    return []
+    """Content as blocks, whichever way it was written."""
+    if isinstance(content, str):
+        return [Block("text", content)]
+    return content or []
 
 
 def flat(content: Content) -> str:
     """The text of content, its blocks a blank line apart."""
     if isinstance(content, str):
         return content
-    return "\n\n".join(
-        one.text for one in blocks_of(content) if isinstance(one.text, str) and one.text
-    )
+    return "\n\n".join(one.text for one in content or () if one.text)
+
+
+def whole_blocks(raw: bytes) -> list[dict[str, Any]]:
+    """The blocks of a line with all their fields, in the order of `blocks_of`."""
+    line = decode_value(raw)
+    for holder in (line.get("message"), line.get("attachment"), line):
+        content = holder
+        if isinstance(holder, dict):
+            content = holder["content"] if "content" in holder else holder.get("prompt")
+        if content is not None:
+            return [one if isinstance(one, dict) else {} for one in _items(content)]
+    return []
+
+
+def _fitted(kind: type[S], found: Any) -> S | None:
+    if not isinstance(found, dict):
+        return None
+    values = {}
+    for field in msgspec.structs.fields(kind):
+        if field.encode_name in found:
+            value = _fitted_value(field, found[field.encode_name])
+            if value is not None:
+                values[field.name] = value
+    return kind(**values)
+
+
+def _fitted_value(field: msgspec.structs.FieldInfo, value: Any) -> Any:
+    if field.type is msgspec.Raw:
+        return msgspec.Raw(msgspec.json.encode(value))
+    if field.name == "message":
+        return _fitted(Said, value if isinstance(value, dict) else {"content": value})
+    for part, kind in (("attachment", Attached), ("data", Progress), ("tool_use", ToolUseResult)):
+        if field.name.startswith(part) and isinstance(value, dict):
+            return _fitted(kind, value)
+    if field.name in ("content", "prompt"):
+        return value if isinstance(value, str) else _fitted_blocks(value)
+    try:
+        return msgspec.convert(value, field.type)
+    except msgspec.ValidationError:
+        return None
+
+
+def _fitted_blocks(content: Any) -> list[Block] | None:
+    blocks = [
+        Block("text", one) if isinstance(one, str) else _fitted(Block, one)
+        for one in _items(content)
+    ]
+    return [one for one in blocks if one is not None] or None
+
+
+def _items(content: Any) -> list[Any]:
+    """What may be a block: a text or an object, alone or in a list."""
+    items = content if isinstance(content, list) else [content]
+    return [one for one in items if isinstance(one, str | dict)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from clankers.importers._values import row_id, text
+from clankers.importers._values import row_id
 from clankers.importers.claude_code import _queued
 from clankers.importers.claude_code._attachments import MEDIA, Attachments
 from clankers.importers.claude_code._envelopes import is_command, new_name, spoken_parts
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from clankers.importers.claude_code._envelopes import Role
     from clankers.importers.claude_code._lines import Block, Content, Line, Said
-    from clankers.importers.claude_code._spoken import Memory
+    from clankers.importers.claude_code._memory import Memory
     from clankers.importers.claude_code._state import State
 
 
@@ -45,9 +45,9 @@ class Messages:
 
     def answer(self, written: Written, said: Said) -> None:
         """Takes a line of the model's answer; all lines with its message id are one message."""
-        spoken = self._spoken_as(text(said.id) or written.native_id, "assistant", written)
+        spoken = self._spoken_as(said.id or written.native_id, "assistant", written)
         model = said.model
-        if model != SYNTHETIC and type(model) is str and model:
+        if model and model != SYNTHETIC:
             spoken.model = self._state.model = model
         self.measured.take(written.line, said, spoken, written.at)
         for index, block in enumerate(blocks_of(said.content)):
@@ -58,7 +58,7 @@ class Messages:
         line = written.line
         alone = line if len(blocks) == 1 else None
         for index, block in enumerate(blocks):
-            native_id = text(block.tool_use_id) or text(line.source_tool_use_id)
+            native_id = block.tool_use_id or line.source_tool_use_id
             native_id = native_id or f"{written.native_id}#{index}"
             self.tools.result(block, native_id, written.at, alone)
 
@@ -112,7 +112,7 @@ class Messages:
         for index, block in blocks:
             if block.type != "text":
                 parts.append((speaker or "user", self._piece(block, index, written)))
-            elif type(block.text) is str and block.text.strip():
+            elif block.text and not block.text.isspace():
                 if speaker is None:
                     said = spoken_parts(block.text)
                     parts.extend([(role, Piece("text", words)) for role, words in said])
@@ -156,22 +156,23 @@ class Messages:
                 _parent(line),
                 line.is_sidechain is True,
             )
+            self._memory.begin(spoken)
         spoken.date(written.at)
         self._memory.remember(spoken, spoken.key)
         self.spoken[spoken.key] = spoken
         return spoken
 
     def _add_block(self, spoken: Spoken, block: Block, index: int, written: Written) -> None:
-        kind = block.type
+        kind = block.type or ""
         if kind == "text":
-            if type(block.text) is str and block.text:
+            if block.text:
                 spoken.add(Piece("text", block.text))
         elif kind == "thinking":
-            spoken.add(Piece("thinking", text(block.thinking) or ""))
-        elif kind == "tool_use" or (type(kind) is str and kind.endswith("_tool_use")):
+            spoken.add(Piece("thinking", block.thinking or ""))
+        elif kind.endswith("tool_use"):
             self.tools.call(spoken, block, index, written.at)
-        elif type(kind) is str and kind.endswith("tool_result"):
-            native_id = text(block.tool_use_id) or f"{spoken.native_id}#{index}"
+        elif kind.endswith("tool_result"):
+            native_id = block.tool_use_id or f"{spoken.native_id}#{index}"
             self.tools.result(block, native_id, written.at, None)
         else:
             spoken.add(self._piece(block, index, written))
@@ -179,12 +180,14 @@ class Messages:
     def _piece(self, block: Block, index: int, written: Written) -> Piece:
         """A block that is no text: a picture, a document, or something nobody told us of."""
         if block.type in MEDIA:
-            return Piece(block.type, "", self.attachments.reference(block.source, block.title))
+            return Piece(
+                block.type or "", "", self.attachments.reference(block.source, block.title)
+            )
         # What it holds is for the API alone.
         if block.type == "redacted_thinking":
             return Piece("redacted_thinking")
         whole = whole_blocks(written.raw)
-        kind = text(block.type) or "unknown"
+        kind = block.type or "unknown"
         return Piece(kind, "", {**(whole[index] if index < len(whole) else {}), "type": kind})
 
     def _suggest_title(self, line: Line, words: str) -> None:
@@ -198,7 +201,7 @@ class Messages:
 
 
 def _parent(line: Line) -> str | None:
-    return text(line.parent_uuid) or text(line.logical_parent_uuid)
+    return line.parent_uuid or line.logical_parent_uuid or None
 
 
 def _words(parts: list[tuple[Role, Piece]]) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from clankers.importers import Resume
 from clankers.importers._batch import Batch
-from clankers.importers._jsonl import decode_line, decode_value
+from clankers.importers._jsonl import decode_value
 from clankers.importers._values import row_id, text
 from clankers.importers.claude_code import _queued
 from clankers.importers.claude_code._attachments import MEDIA
@@ -20,12 +20,9 @@ from clankers.importers.claude_code._known import (
     TOLD_SUBTYPES,
 )
 from clankers.importers.claude_code._lines import (
-    Attached,
-    Progress,
-    Said,
     blocks_of,
+    decoded_line,
     flat,
-    line_decoder,
 )
 from clankers.importers.claude_code._messages import Messages, Written
 from clankers.importers.claude_code._spoken import AGENT
@@ -36,8 +33,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from clankers.importers.claude_code._envelopes import Role
-    from clankers.importers.claude_code._lines import Line
-    from clankers.importers.claude_code._spoken import Memory
+    from clankers.importers.claude_code._lines import Attached, Line
+    from clankers.importers.claude_code._memory import Memory
     from clankers.importers.claude_code._state import State
 
 Outcome: TypeAlias = Literal["imported", "noise", "unknown"]
@@ -62,7 +59,7 @@ class Reading:
 
     def take(self, number: int, raw: bytes) -> Outcome | None:
         """Takes one line; the counter it went to, or None when it is malformed."""
-        line = decode_line(line_decoder, raw)
+        line = decoded_line(raw)
         if line is None:
             self._batch.malformed.append(number)
             return None
@@ -75,8 +72,8 @@ class Reading:
             self._batch.unknown += 1
         return outcome
 
-    def batch(self, resume: Resume) -> Batch:
-        """All rows since the last call, and a batch that may be committed with `resume`."""
+    def batch(self) -> Batch:
+        """All rows since the last call; from where to go on is left to the caller."""
         state, batch, said = self.state, self._batch, self._messages
         batch.usage = said.measured.records()
         batch.messages = [one.message(state.session_id) for one in said.spoken.values()]
@@ -86,48 +83,46 @@ class Reading:
         state.is_real = state.is_real or bool(has_rows)
         if state.is_real and (has_rows or batch.imported):
             batch.sessions.append(state.session())
-        batch.resume = resume
         self.forget(self._folders)
         return batch
 
     def _take(self, line: Line, raw: bytes, number: int) -> Outcome:
         kind = line.type
-        if kind == "assistant" or kind == "user":
-            said = line.message
-            if not isinstance(said, Said):
-                said = Said(content=said)
-            if said.content is None:
-                return "unknown" if line.message is None else "noise"
-            written = self._written(line, raw, number)
-            take = self._take_answer if kind == "assistant" else self._take_user
-            return take(written, said)
-        if kind == "system":
-            return self._take_system(self._written(line, raw, number))
-        if kind == "attachment":
-            return self._take_attachment(line, raw, number)
-        if kind == "progress":
-            return self._take_progress(line)
-        if kind == "queue-operation":
-            return self._take_queue(line, raw, number)
-        return self._take_note(line)
+        if kind == "assistant":
+            outcome = self._take_answer(line, raw, number)
+        elif kind == "user":
+            outcome = self._take_user(line, raw, number)
+        elif kind == "system":
+            outcome = self._take_system(self._written(line, raw, number))
+        elif kind == "attachment":
+            outcome = self._take_attachment(line, raw, number)
+        elif kind == "progress":
+            outcome = self._take_progress(line)
+        elif kind == "queue-operation":
+            outcome = self._take_queue(line, raw, number)
+        else:
+            outcome = self._take_note(line)
+        return outcome
 
     def _written(self, line: Line, raw: bytes, number: int) -> Written:
-        state, native_id = self.state, line.uuid
+        state = self.state
         state.identify(line)
-        if type(native_id) is not str or not native_id:
-            native_id = f"L{number}"
-        return Written(line, raw, state.time_of(line.timestamp), native_id)
+        return Written(line, raw, state.time_of(line.timestamp), line.uuid or f"L{number}")
 
-    def _take_answer(self, written: Written, said: Said) -> Outcome:
-        if written.line.is_api_error_message is True:
-            self._add_error(written, *answered_error(written.line))
+    def _take_answer(self, line: Line, raw: bytes, number: int) -> Outcome:
+        if line.message is None:
+            return "unknown"
+        written = self._written(line, raw, number)
+        if line.is_api_error_message is True:
+            self._add_error(written, *answered_error(line))
         else:
-            self._messages.answer(written, said)
+            self._messages.answer(written, line.message)
         return "imported"
 
-    def _take_user(self, written: Written, said: Said) -> Outcome:
-        line = written.line
-        blocks = blocks_of(said.content)
+    def _take_user(self, line: Line, raw: bytes, number: int) -> Outcome:
+        if line.message is None:
+            return "unknown"
+        written, blocks = self._written(line, raw, number), blocks_of(line.message.content)
         results = [block for block in blocks if block.type == "tool_result"]
         if results:
             self._messages.results(written, results)
@@ -144,11 +139,10 @@ class Reading:
 
     def _take_attachment(self, line: Line, raw: bytes, number: int) -> Outcome:
         attached = line.attachment
-        if not isinstance(attached, Attached):
+        if attached is None:
             return "unknown"
         if attached.type != "queued_command":
-            known = type(attached.type) is str and attached.type in NOISE_ATTACHMENTS
-            return "noise" if known else "unknown"
+            return "noise" if attached.type in NOISE_ATTACHMENTS else "unknown"
         is_others = attached.command_mode == "task-notification" or _is_others(attached)
         blocks = list(enumerate(blocks_of(attached.prompt)))
         written = self._written(line, raw, number)
@@ -181,12 +175,11 @@ class Reading:
         return bool(call_id and agent_id)
 
     def _take_progress(self, line: Line) -> Outcome:
-        progress, call_id = line.data, text(line.parent_tool_use_id)
-        if isinstance(progress, Progress) and progress.type == "agent_progress" and call_id:
-            agent_id = text(progress.agent_id)
-            if agent_id:
-                self._messages.tools.link(call_id, agent_id, self.state.time_of(line.timestamp))
-                return "imported"
+        progress, call_id = line.data, line.parent_tool_use_id
+        if progress and progress.type == "agent_progress" and progress.agent_id and call_id:
+            at = self.state.time_of(line.timestamp)
+            self._messages.tools.link(call_id, progress.agent_id, at)
+            return "imported"
         return "noise"
 
     def _take_system(self, written: Written) -> Outcome:
@@ -196,8 +189,8 @@ class Reading:
             self._batch.compactions.append(compaction(line, state, key, written.at))
         elif subtype == "microcompact_boundary":
             self._batch.compactions.append(microcompaction(line, state, key, written.at))
-        elif not isinstance(subtype, str | None) or subtype in NOISE_SUBTYPES:
-            return "noise" if isinstance(subtype, str) else "unknown"
+        elif subtype in NOISE_SUBTYPES:
+            return "noise"
         elif subtype in ERROR_SUBTYPES:
             self._add_error(written, str(subtype), logged_error(line))
         else:
@@ -219,20 +212,20 @@ class Reading:
     def _take_note(self, line: Line) -> Outcome:
         """Records without a place in the conversation: titles, modes, pointers."""
         state, kind = self.state, line.type
-        if kind == "summary" and text(line.summary):
-            state.summarise(line.summary, text(line.leaf_uuid))
-        elif kind == "ai-title" and text(line.ai_title):
+        if kind == "summary" and line.summary:
+            state.summarise(line.summary, line.leaf_uuid)
+        elif kind == "ai-title" and line.ai_title:
             state.suggest_title(line.ai_title, NAMED)
-        elif kind == "custom-title" and text(line.custom_title):
+        elif kind == "custom-title" and line.custom_title:
             state.suggest_title(line.custom_title, RENAMED)
-        elif kind == "permission-mode" and text(line.permission_mode):
+        elif kind == "permission-mode" and line.permission_mode:
             state.permission_mode = line.permission_mode
-        elif kind == "continued-in" and text(line.continued_in_session_id):
+        elif kind == "continued-in" and line.continued_in_session_id:
             following = Session(row_id(line.continued_in_session_id), source=AGENT)
             following.parent_id, following.relationship = state.session_id, "continuation"
             self._batch.mentions.append(following)
         else:
-            return "noise" if type(kind) is str and kind in NOISE_TYPES else "unknown"
+            return "noise" if kind in NOISE_TYPES else "unknown"
         return "imported"
 
 

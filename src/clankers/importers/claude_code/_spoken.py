@@ -10,13 +10,10 @@ from clankers.importers._values import json_text
 from clankers.models import Message
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from clankers.importers.claude_code._usage import Response
 
 AGENT = "claude-code"
 SEPARATOR = "\n\n"
-_TEXTS = ("text", "thinking")
 
 
 class Piece(msgspec.Struct, gc=False):
@@ -31,7 +28,10 @@ class Piece(msgspec.Struct, gc=False):
 
 
 class Spoken(msgspec.Struct, eq=False, gc=False):
-    """A message as known so far. `key` is its row's id within the session."""
+    """A message as known so far. `key` is its row's id within the session.
+
+    `generation` is for `Memory`.
+    """
 
     key: str
     native_id: str
@@ -41,6 +41,7 @@ class Spoken(msgspec.Struct, eq=False, gc=False):
     parent_native_id: str | None
     is_sidechain: bool
     completed_at: int | None = None
+    generation: int = 0
     model: str | None = None
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
@@ -89,76 +90,28 @@ class Spoken(msgspec.Struct, eq=False, gc=False):
 
     def _texts(self) -> tuple[str | None, str | None, str | None]:
         """What was said, what was thought, and the layout that neither can say."""
-        if len(self.pieces) == 1:
-            piece = self.pieces[0]
-            if piece.type == "text" and piece.text:
+        pieces = self.pieces
+        if len(pieces) == 1:
+            piece = pieces[0]
+            if piece.text and piece.type == "text":
                 return piece.text, None, None
-            if piece.type == "thinking" and piece.text:
+            if piece.text and piece.type == "thinking":
                 return None, piece.text, None
-        return self._joined("text"), self._joined("thinking"), self._layout()
+        said = [piece.text for piece in pieces if piece.type == "text"]
+        thought = [piece.text for piece in pieces if piece.type == "thinking"]
+        return (
+            SEPARATOR.join(filter(None, said)) or None,
+            SEPARATOR.join(filter(None, thought)) or None,
+            self._layout({"text": len(said) > 1, "thinking": len(thought) > 1}),
+        )
 
-    def _joined(self, kind: str) -> str | None:
-        return SEPARATOR.join([p.text for p in self.pieces if p.type == kind and p.text]) or None
-
-    def _layout(self) -> str | None:
+    def _layout(self, is_cut: dict[str, bool]) -> str | None:
         """The order of the pieces, where the columns cannot say it."""
         pieces = self.pieces
-        kinds = [piece.type for piece in pieces]
-        if not kinds or (kinds == ["thinking", "text"] and all(piece.text for piece in pieces)):
+        is_usual = [piece.type for piece in pieces] == ["thinking", "text"]
+        if not pieces or (is_usual and pieces[0].text and pieces[1].text):
             return None
-        is_cut = {kind: kinds.count(kind) > 1 for kind in _TEXTS}
         return json_text([_described(piece, is_cut) for piece in pieces])
-
-
-class Memory:
-    """The messages of the last lines, for those that go on or come again.
-
-    A message that is known here keeps its place and its other pieces. What was said long
-    before is forgotten, so that a large file costs no more memory than a small one; only
-    when a line is dated so early that it may repeat something forgotten, everything is
-    read again by `look_back` and from then on kept.
-    """
-
-    def __init__(
-        self, forgotten_at: int | None, look_back: Callable[[], dict[str, Spoken]] | None
-    ) -> None:
-        self._recent: dict[str, Spoken] = {}
-        self._before: dict[str, Spoken] = {}
-        self._forgotten_at = self._before_at = forgotten_at
-        self._look_back = look_back
-        self._kept: dict[str, Spoken] | None = None if look_back else {}
-
-    def remember(self, spoken: Spoken, key: str) -> None:
-        self._recent[key] = spoken
-
-    def recall(self, key: str, at: int | None) -> Spoken | None:
-        """The message under that key, of which a line was written at `at`."""
-        known = self._recent.get(key) or self._before.get(key)
-        if known is None:
-            if self._kept is None and self._may_repeat(at):
-                self._kept = self._look_back() if self._look_back else {}
-            if self._kept is not None:
-                known = self._kept.get(key)
-        return known
-
-    def grow_older(self, newest_at: int | None) -> None:
-        """Forgets what was not spoken of since the last call but one.
-
-        Args:
-            newest_at: the latest time any line had so far.
-        """
-        if self._kept is None:
-            self._forgotten_at = self._before_at
-        else:
-            self._kept.update(self._before)
-        self._before, self._recent = self._recent, {}
-        self._before_at = newest_at
-
-    def everything(self) -> dict[str, Spoken]:
-        return {**(self._kept or {}), **self._before, **self._recent}
-
-    def _may_repeat(self, at: int | None) -> bool:
-        return at is not None and self._forgotten_at is not None and at <= self._forgotten_at
 
 
 def _described(piece: Piece, is_cut: dict[str, bool]) -> dict[str, Any]:

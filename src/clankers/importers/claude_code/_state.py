@@ -34,7 +34,8 @@ class State(msgspec.Struct, omit_defaults=True):
     """What the lines up to some line say of their session.
 
     The first value a line gives for identity (folder, branch, version) stays. `offset`
-    and `line` are the place of that line in the file. `is_from_name` says that the id is
+    and `line` are the place of that line in the file, and `begun` the keys of messages
+    that it or a later line goes on with. `is_from_name` says that the id is
     the file's name, `is_guess` that it is one of our own, `is_real` that the session has rows.
     """
 
@@ -59,6 +60,7 @@ class State(msgspec.Struct, omit_defaults=True):
     model: str | None = None
     permission_mode: str | None = None
     dropped_tokens: int = 0
+    begun: list[str] = msgspec.field(default_factory=list)
     waiting: list[Waiting] = msgspec.field(default_factory=list)
     summaries: dict[str, str] = msgspec.field(default_factory=dict)
     leaf: str | None = None
@@ -66,22 +68,22 @@ class State(msgspec.Struct, omit_defaults=True):
     def identify(self, line: Line) -> None:
         """Takes in what every line of a conversation says of its session."""
         if self.agent_version is None or self.git_branch is None or self.project_path is None:
-            self.project_path = self.project_path or text(line.cwd)
-            self.git_branch = self.git_branch or text(line.git_branch)
-            self.agent_version = self.agent_version or text(line.version)
-        if line.permission_mode is not None:
-            self.permission_mode = text(line.permission_mode) or self.permission_mode
+            self.project_path = self.project_path or line.cwd or None
+            self.git_branch = self.git_branch or line.git_branch or None
+            self.agent_version = self.agent_version or line.version or None
+        if line.permission_mode:
+            self.permission_mode = line.permission_mode
         if self.relationship is None and (not self.has_begun or line.forked_from is not None):
             self._relate(line)
         self.has_begun = True
-        self.leaf = line.uuid if type(line.uuid) is str else None
-        if self.summaries and self.leaf and (summary := self.summaries.pop(self.leaf, None)):
+        self.leaf = line.uuid
+        if self.summaries and (summary := self.summaries.pop(line.uuid or "", None)):
             self.suggest_title(summary, SUMMARISED)
 
     def _relate(self, line: Line) -> None:
         """A copy of another session says so, or begins with lines that name the other."""
         origin = line.forked_from.get("sessionId") if isinstance(line.forked_from, dict) else None
-        named = text(origin) or (text(line.session_id) if self.is_from_name else None)
+        named = text(origin) or (line.session_id if self.is_from_name else None)
         if named and row_id(named) != self.session_id:
             self.parent_id, self.relationship = row_id(named), "fork"
 
@@ -106,7 +108,7 @@ class State(msgspec.Struct, omit_defaults=True):
 
         Older versions begin a file with the summaries of other sessions.
         """
-        if leaf is None or leaf == self.leaf:
+        if not leaf or leaf == self.leaf:
             self.suggest_title(summary, SUMMARISED)
             return
         self.summaries[leaf] = summary

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from clankers.importers._jsonl import decode_line, decode_value
-from clankers.importers._values import count, json_text, row_id, text
+from clankers.importers._jsonl import decode_value
+from clankers.importers._values import count, json_text, row_id
 from clankers.importers.claude_code._attachments import MEDIA
 from clankers.importers.claude_code._envelopes import agent_task
-from clankers.importers.claude_code._lines import ABSENT, ToolUseResult, paths_decoder
+from clankers.importers.claude_code._lines import ABSENT, Paths, ToolUseResult, decoded
 from clankers.importers.claude_code._spoken import SEPARATOR, Piece
 from clankers.importers.claude_code._tool_results import PREFACE_CHARACTERS, SAVED_TO, saved_output
 from clankers.models import ToolCall
@@ -40,11 +40,11 @@ class ToolCalls:
 
     def call(self, spoken: Spoken, block: Block, index: int, at: int | None) -> None:
         """Takes a call that is part of an answer."""
-        native_id = text(block.id) or f"{spoken.native_id}#{index}"
+        native_id = block.id or f"{spoken.native_id}#{index}"
         tool = self._tool(native_id, at)
         if spoken.add(Piece("tool", "", {"id": tool.id})) and tool.seq is None:
             tool.seq = self._state.next_seq(at)
-        tool.tool_name = text(block.name) or tool.tool_name
+        tool.tool_name = block.name or tool.tool_name
         tool.message_id = f"{self._state.session_id}:{spoken.key}"
         if block.input is not ABSENT:
             written = _as_text(block.input)
@@ -90,12 +90,12 @@ class ToolCalls:
         """Duration and subagent of a call, which only the program's own notes hold."""
         duration = count(notes.total_duration_ms) or count(notes.duration_ms)
         seconds = notes.duration_seconds
-        if not duration and type(seconds) in (int, float) and 0 < seconds < _LONGEST_SECONDS:
+        if not duration and seconds is not None and 0 < seconds < _LONGEST_SECONDS:
             duration = round(seconds * 1000)
         if 0 < duration < _LONGEST_SECONDS * 1000:
             tool.duration_ms = duration
-        if agent_id := text(notes.agent_id):
-            tool.child_session_id = self._subagent(agent_id)
+        if notes.agent_id:
+            tool.child_session_id = self._subagent(notes.agent_id)
 
     def _subagent(self, agent_id: str) -> str:
         state = self._state
@@ -132,8 +132,8 @@ def _as_text(raw: msgspec.Raw) -> str:
 
 
 def _path_in(given: msgspec.Raw) -> str | None:
-    found = decode_line(paths_decoder, bytes(given))
-    return found and (text(found.file_path) or text(found.notebook_path))
+    found = decoded(Paths, given)
+    return (found.file_path or found.notebook_path or None) if found else None
 
 
 def _names_an_error(output: str | None) -> bool:

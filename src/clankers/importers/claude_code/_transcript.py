@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
@@ -9,8 +10,8 @@ import msgspec
 from clankers.importers import Resume
 from clankers.importers._jsonl import is_blank, read_chunks
 from clankers.importers.claude_code._identity import first_state, session_folders
+from clankers.importers.claude_code._memory import Memory
 from clankers.importers.claude_code._reading import Reading
-from clankers.importers.claude_code._spoken import Memory
 from clankers.importers.claude_code._state import State, state_decoder
 
 if TYPE_CHECKING:
@@ -55,8 +56,9 @@ class Transcript:
 
     def __init__(self, path: Path, resume: Resume) -> None:
         self._path = path
-        self._state = _state_at(path, resume)
-        self._memory = Memory(self._state.newest_at, self._look_back)
+        self._state = state = _state_at(path, resume)
+        look_back = partial(_messages_before, path, state.session_id, state.parent_id)
+        self._memory = Memory(state.offset, state.newest_at, state.begun, look_back)
         # What a tool wrote elsewhere is not read where no rows are made.
         self._reading = Reading(self._state, [], self._memory)
         self._older = self._newer = self._checkpoint()
@@ -67,21 +69,24 @@ class Transcript:
         stream.seek(start.offset)
         lines = stream.read(resume.offset - start.offset).split(b"\n")[:-1]
         self._go_over(lines, start.offset, start.line)
+        self._memory.end_going_back(resume.offset)
+        self._reading.batch()
         self._reading.forget(session_folders(self._path, self._state))
 
     def batch(self, chunk: Chunk) -> Batch:
         """What the complete lines of a chunk say."""
         length = sum(map(len, chunk.lines)) + len(chunk.lines)
         self._go_over(chunk.lines, chunk.resume.offset - length, chunk.first - 1)
-        return self._reading.batch(self._resume(chunk))
+        batch = self._reading.batch()
+        batch.resume = self._resume(chunk)
+        return batch
 
     def tail(self, chunk: Chunk) -> Iterator[Batch]:
         """The batch of a last line that has no newline yet; none while it does not parse."""
-        resume = self._resume(chunk)
         outcome = self._reading.take(chunk.resume.line + 1, chunk.torn)
         if outcome is not None:
-            batch = self._reading.batch(resume)
-            batch.tail = outcome
+            batch = self._reading.batch()
+            batch.resume, batch.tail = self._resume(chunk), outcome
             yield batch
 
     def _go_over(self, lines: Sequence[bytes], offset: int, number: int) -> None:
@@ -100,37 +105,40 @@ class Transcript:
         if line - self._newer.line >= WINDOW_LINES:
             self._state.offset, self._state.line = offset, line
             self._older, self._newer = self._newer, self._checkpoint()
-            self._memory.grow_older(self._state.newest_at)
+            self._memory.grow_older(offset, self._state.newest_at)
 
     def _checkpoint(self) -> Checkpoint:
         state = self._state
         return Checkpoint(state.offset, state.line, msgspec.json.encode(state))
 
     def _resume(self, chunk: Chunk) -> Resume:
-        kept = self._older.state
-        if self._state.is_guess and self._state.is_real:
-            # Rows under an id of our own are there for good.
+        kept, begun = self._older.state, self._memory.begun()
+        is_settled = self._state.is_guess and self._state.is_real
+        if begun or is_settled:
             state = state_decoder.decode(kept)
-            state.is_real = True
+            state.begun = begun
+            # Rows under an id of our own are there for good.
+            state.is_real = state.is_real or is_settled
             kept = msgspec.json.encode(state)
         return Resume(chunk.resume.offset, chunk.resume.line, kept)
 
-    def _look_back(self) -> dict[str, Spoken]:
-        """Every message from the beginning to where memory begins."""
-        known = self._state
-        state = State(known.session_id, known.parent_id, known.relationship)
-        reading = Reading(state, [], memory := Memory(None, None))
-        left = self._older.offset
-        with self._path.open("rb") as stream:
-            for number, line in enumerate(stream, 1):
-                left -= len(line)
-                if left < 0:
-                    break
-                if not is_blank(line):
-                    reading.take(number, line)
-                if number % WINDOW_LINES == 0:
-                    reading.forget([])
-        return memory.everything()
+
+def _messages_before(
+    path: Path, session_id: str, parent_id: str | None, offset: int
+) -> dict[str, Spoken]:
+    """Every message of the lines before an offset."""
+    memory = Memory()
+    reading = Reading(State(session_id, parent_id), [], memory)
+    with path.open("rb") as stream:
+        for number, line in enumerate(stream, 1):
+            offset -= len(line)
+            if offset < 0:
+                break
+            if not is_blank(line):
+                reading.take(number, line)
+            if number % WINDOW_LINES == 0:
+                reading.forget([])
+    return memory.everything()
 
 
 def _state_at(path: Path, resume: Resume) -> State:

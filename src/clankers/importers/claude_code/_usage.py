@@ -6,14 +6,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
-from clankers.importers._jsonl import decode_line
-from clankers.importers._values import count, text
-from clankers.importers.claude_code._lines import ABSENT, stated_decoder
+from clankers.importers._values import count
+from clankers.importers.claude_code._lines import ABSENT, Stated, decoded
 from clankers.importers.claude_code._spoken import AGENT
 from clankers.models import Usage
 
 if TYPE_CHECKING:
-    from clankers.importers.claude_code._lines import Line, Said, Stated
+    from clankers.importers.claude_code._lines import Line, Said
     from clankers.importers.claude_code._spoken import Spoken
     from clankers.importers.claude_code._state import State
 
@@ -32,6 +31,7 @@ class Reading(NamedTuple):
     Of the line itself nothing is kept, which would keep the whole file in memory.
     """
 
+    prompt: tuple[int, int, int, int]
     output: int
     stated: Stated
     raw: bytes
@@ -66,22 +66,23 @@ class Measured:
         """Takes what an answer's line says; nothing is made of answers of no model."""
         if said.usage is ABSENT or said.model == SYNTHETIC:
             return
-        raw = bytes(said.usage)
-        stated = decode_line(stated_decoder, raw)
+        stated = decoded(Stated, said.usage)
         if stated is None or _says_nothing(stated):
             return
         output, began = _tokens(stated.output_tokens), self._state.created_at
-        request_id = text(line.request_id) or _NO_REQUEST
+        request_id = line.request_id or _NO_REQUEST
         is_sidechain = line.is_sidechain is True
         known = None
         if spoken.responses:
             known = _joined(spoken.responses, request_id, stated, is_sidechain=is_sidechain)
-        if known is None:
-            reading = self._reading(line, said, stated, raw, at)
-            known = Response(request_id, is_sidechain, reading, began)
-            spoken.responses.append(known)
-        elif output > known.reading.output:
-            known.reading = self._reading(line, said, stated, raw, at)
+        if known is None or output > known.reading.output:
+            reading = self._reading(line, said, stated, output, at)
+            spoken.prompt_tokens = sum(reading.prompt) or spoken.prompt_tokens
+            spoken.completion_tokens = max(output, spoken.completion_tokens or 0)
+            if known is None:
+                known = Response(request_id, is_sidechain, reading, began)
+                spoken.responses.append(known)
+            known.reading = reading
         elif known.began == began:
             return
         known.began = began
@@ -92,27 +93,26 @@ class Measured:
         return [self._record(*pair) for pair in self._touched.items()]
 
     def _reading(
-        self, line: Line, said: Said, stated: Stated, raw: bytes, at: int | None
+        self, line: Line, said: Said, stated: Stated, output: int, at: int | None
     ) -> Reading:
         state = self._state
         return Reading(
-            _tokens(stated.output_tokens),
+            _prompt(stated),
+            output,
             stated,
-            raw,
-            text(said.model),
+            bytes(said.usage),
+            said.model or None,
             at,
             line.is_sidechain is True,
-            text(line.cwd) or state.project_path,
-            text(line.git_branch) or state.git_branch,
+            line.cwd or state.project_path,
+            line.git_branch or state.git_branch,
             None if line.cost_usd is None else _microdollars(line.cost_usd),
         )
 
     def _record(self, response: Response, message: Spoken) -> Usage:
-        output, stated, raw, model, at, is_sidechain, path, branch, cost = response.reading
+        prompt, output, stated, raw, model, at, is_sidechain, path, branch, cost = response.reading
         details, tools = stated.output_tokens_details, stated.server_tool_use
-        session_id, prompt = self._state.session_id, _prompt(stated)
-        message.prompt_tokens = sum(prompt) or message.prompt_tokens
-        message.completion_tokens = max(output, message.completion_tokens or 0)
+        session_id = self._state.session_id
         return Usage(
             f"{AGENT}:{message.native_id}:{response.request_id}",
             session_id,
@@ -129,8 +129,8 @@ class Measured:
             output,
             min(_tokens(details.get("thinking_tokens")), output) if type(details) is dict else 0,
             _tokens(tools.get("web_search_requests")) if type(tools) is dict else 0,
-            text(stated.service_tier),
-            text(stated.speed),
+            stated.service_tier,
+            stated.speed,
             is_sidechain,
             cost,
             raw=raw.decode("utf-8", "replace"),
@@ -152,7 +152,7 @@ def _joined(
         if known.is_sidechain or is_sidechain:
             return known
         is_unnamed = _NO_REQUEST in (known.request_id, request_id)
-        if is_unnamed and _prompt(known.reading.stated) == _prompt(stated):
+        if is_unnamed and known.reading.prompt == _prompt(stated):
             return known
     return None
 

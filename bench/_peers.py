@@ -1,0 +1,60 @@
+"""Other programs that do the same work; one that is not here is left out."""
+
+from __future__ import annotations
+
+import shutil
+import sysconfig
+from importlib.util import find_spec
+from pathlib import Path
+
+from bench._measure import CommandError, run
+
+
+def script(name: str) -> Path:
+    """A program installed beside this Python."""
+    return Path(sysconfig.get_path("scripts")) / name
+
+
+def sqlite3_shell() -> str | None:
+    return shutil.which("sqlite3")
+
+
+def sqlite_utils() -> Path | None:
+    found = script("sqlite-utils")
+    return found if found.exists() else None
+
+
+def ccusage() -> str | None:
+    return shutil.which("ccusage")
+
+
+class AgentsView:
+    """kenn-io/agentsview, whose wheel carries its program; measured without its wrapper."""
+
+    def __init__(self, program: Path, corpus: Path, home: Path) -> None:
+        self.program = program
+        self.home = home
+        self.env = {
+            "HOME": str(home),
+            "CLAUDE_CONFIG_DIR": str(corpus),
+            "CODEX_HOME": str(home / "none"),
+            "AGENTSVIEW_NO_DAEMON": "1",
+            "AGENTSVIEW_DISABLE_UPDATE_CHECK": "1",
+            "AGENTSVIEW_TELEMETRY_ENABLED": "0",
+        }
+
+    @classmethod
+    def find(cls, corpus: Path, home: Path) -> AgentsView | None:
+        spec = find_spec("agentsview")
+        if spec is None or spec.origin is None:
+            return None
+        program = Path(spec.origin).parent / "bin" / "agentsview"
+        home.mkdir(parents=True, exist_ok=True)
+        try:
+            run([program, "--version"], {"HOME": str(home)})
+        except CommandError:
+            return None
+        return cls(program, corpus, home)
+
+    def size(self) -> int:
+        return sum(file.stat().st_size for file in (self.home / ".agentsview").glob("sessions.db*"))

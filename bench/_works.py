@@ -1,0 +1,231 @@
+"""The work that is measured, as far as it exists."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench import _peers
+from bench._measure import CommandError, Row, in_turns, run, run_silently
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from bench._measure import Command, Ran
+
+MB = 1e6
+_HERE = Path(__file__).parent
+_LINE = (
+    '{"type":"user","uuid":"bench-%d","isSidechain":false,"timestamp":"2026-11-02T09:00:00Z",'
+    '"message":{"role":"user","content":"one more line"}}\n'
+)
+# Two numbers, a time, texts short and long, a null.
+_ROWS_SQL = (
+    "WITH RECURSIVE c(n) AS (VALUES (1) UNION ALL SELECT n + 1 FROM c LIMIT {rows})"
+    " SELECT n, n * 37 AS tokens, n / 7.0 AS cost, 1700000000000 + n AS at,"
+    " 'session-' || n AS id, 'claude-sonnet-4-5' AS model, NULL AS ended FROM c"
+)
+
+
+class Bench:
+    """One run of all measurements.
+
+    Attributes:
+        notes: which peers are missing.
+        missed: how many goals were not met.
+    """
+
+    def __init__(self, corpus: Path, folder: Path, *, quick: bool) -> None:
+        self.notes: list[str] = []
+        self.missed = 0
+        self._corpus = corpus
+        self._quick = quick
+        self._turns = 5 if quick else 15
+        self._database = folder / "ours.db"
+        self._folder = folder
+        self._cli = _peers.script("clankers-cli")
+        self._env = {
+            "HOME": str(folder),
+            "CLAUDE_CONFIG_DIR": str(corpus),
+            "CODEX_HOME": str(folder / "none"),
+            "CLANKERS_DB_PATH": str(self._database),
+            "CLANKERS_DATA_PATH": str(folder / "data"),
+        }
+        self._agentsview = _peers.AgentsView.find(corpus, folder / "agentsview")
+        if self._agentsview is None:
+            self.notes.append(
+                "agentsview is not here or does not run: its comparisons are left out"
+            )
+
+    def rows(self) -> Iterator[Row]:
+        """Each measurement as it is done."""
+        works: list[Callable[[], Iterator[Row]]] = [
+            self._cold_import,
+            self._size,
+            self._import_again,
+            self._daily_usage,
+            self._starts,
+            self._query_starts,
+            self._guard,
+            self._table,
+            self._json,
+        ]
+        for work in works:
+            for row in work():
+                if self._quick:
+                    # On little input the start of a program is most of what it does.
+                    row.goal = None
+                self.missed += row.is_met is False
+                yield row
+
+    def _ours(self, *words: str) -> Ran:
+        return run([self._cli, *words], self._env)
+
+    # Importing
+
+    def _cold_import(self) -> Iterator[Row]:
+        ours = [self._import_anew() for _turn in range(1 if self._quick else 3)]
+        seconds = sorted(one.seconds for one in ours)[len(ours) // 2]
+        size = sum(file.stat().st_size for file in self._corpus.rglob("*.jsonl")) / MB
+        peer = theirs = None
+        if self._agentsview is not None:
+            peer = self._agentsview
+            theirs = run([peer.program, "sync"], peer.env).seconds
+        yield Row("cold import", seconds, "s", "agentsview sync", theirs, 0.10)
+        naive = run(
+            [sys.executable, _HERE / "naive.py", self._corpus, self._folder / "naive.db"]
+        ).seconds
+        yield Row("cold import", seconds, "s", "json.loads and sqlite3", naive)
+        yield Row("cold import", size / seconds, "MB/s", goal=100, goal_is="at least")
+        rss = max(one.rss for one in ours) / MB
+        yield Row("cold import, memory", rss, "MB", goal=150, goal_is="at most")
+
+    def _import_anew(self) -> Ran:
+        for file in self._folder.glob("ours.db*"):
+            file.unlink()
+        return self._ours("import", "claude-code")
+
+    def _size(self) -> Iterator[Row]:
+        ours = sum(file.stat().st_size for file in self._folder.glob("ours.db*")) / MB
+        theirs = None if self._agentsview is None else self._agentsview.size() / MB
+        yield Row("database size", ours, "MB", "agentsview", theirs, 0.75)
+
+    def _import_again(self) -> Iterator[Row]:
+        yield self._beside_agentsview("import again, nothing changed", 0.25, lambda: None)
+        # The corpus may be somebody's own.
+        grown = self._folder / "grown"
+        shutil.copytree(self._corpus, grown)
+        file = max(grown.rglob("*.jsonl"), key=lambda path: path.stat().st_size)
+        lines = iter(range(1_000_000))
+
+        def append() -> None:
+            with file.open("a", encoding="utf-8") as transcript:
+                transcript.write(_LINE % next(lines))
+
+        self._env["CLAUDE_CONFIG_DIR"] = str(grown)
+        self._ours("import", "claude-code")
+        if self._agentsview is not None:
+            self._agentsview.env["CLAUDE_CONFIG_DIR"] = str(grown)
+            run([self._agentsview.program, "sync"], self._agentsview.env)
+        yield self._beside_agentsview("one line appended, import again", 0.4, append)
+
+    def _beside_agentsview(self, work: str, goal: float, change: Callable[[], None]) -> Row:
+        def ours() -> float:
+            change()
+            return self._ours("import", "claude-code").seconds * 1000
+
+        works = [ours]
+        if (peer := self._agentsview) is not None:
+
+            def theirs() -> float:
+                return run([peer.program, "sync"], peer.env).seconds * 1000
+
+            works.append(theirs)
+        measured = in_turns(self._turns, *works)
+        return Row(work, measured[0], "ms", "agentsview sync", _second(measured), goal)
+
+    def _daily_usage(self) -> Iterator[Row]:
+        works = [lambda: self._ours("usage", "--by", "day", "--json").seconds * 1000]
+        if (peer := self._agentsview) is not None:
+            command: Command = [
+                *(peer.program, "usage", "daily", "--all"),
+                *("--json", "--offline", "--no-sync"),
+            ]
+            works.append(lambda: run(command, peer.env).seconds * 1000)
+        measured = in_turns(self._turns, *works)
+        yield Row("daily usage", measured[0], "ms", "agentsview usage daily", _second(measured))
+        if (program := _peers.ccusage()) is None:
+            self.notes.append("ccusage is not here: its comparison is left out")
+            return
+        theirs = run_silently([program, "daily", "--json", "--offline"], self._env).seconds * 1000
+        yield Row("daily usage", measured[0], "ms", "ccusage daily", theirs, 0.12)
+
+    # Starting
+
+    def _starts(self) -> Iterator[Row]:
+        bare, imported, version = in_turns(
+            self._turns * 2,
+            _milliseconds([sys.executable, "-c", "pass"]),
+            _milliseconds([sys.executable, "-c", "import clankers"]),
+            _milliseconds([self._cli, "--version"]),
+        )
+        yield Row(
+            "import clankers, over bare Python", imported - bare, "ms", goal=10, goal_is="at most"
+        )
+        yield Row("clankers-cli --version", version, "ms", goal=25, goal_is="at most")
+        yield Row("clankers-cli --version", version, "ms", "python -c pass", bare)
+
+    def _query_starts(self) -> Iterator[Row]:
+        works = [lambda: self._ours("query", "select 1").seconds * 1000]
+        program = _peers.sqlite_utils()
+        if program is not None:
+            command: Command = [program, "query", self._database, "select 1"]
+            works.append(_milliseconds(command))
+        else:
+            self.notes.append("sqlite-utils is not here: its comparison is left out")
+        measured = in_turns(self._turns, *works)
+        yield Row("query 'select 1'", measured[0], "ms", goal=35, goal_is="at most")
+        yield Row("query 'select 1'", measured[0], "ms", "sqlite-utils query", _second(measured))
+
+    def _guard(self) -> Iterator[Row]:
+        ours, theirs = self._inside("guard", self._database)
+        cost = (ours - theirs) * 1e6
+        yield Row("read-only guard, per query", cost, "us", goal=100, goal_is="at most")
+
+    # Printing
+
+    def _table(self) -> Iterator[Row]:
+        ours, theirs = self._inside("table")
+        yield Row(
+            "table of 20k rows", ours * 1000, "ms", "tabulate, 10 x 2k rows", theirs * 1000, 0.25
+        )
+
+    def _json(self) -> Iterator[Row]:
+        count = 100_000 if self._quick else 1_000_000
+        sql = _ROWS_SQL.format(rows=count)
+        command: Command = [self._cli, "query", "--format", "json", sql]
+        ours = run_silently(command, self._env)
+        theirs = None
+        if (shell := _peers.sqlite3_shell()) is not None:
+            theirs = run_silently([shell, "-json", self._database, sql]).seconds
+        else:
+            self.notes.append("sqlite3 is not here: its comparison is left out")
+        work = f"{count // 1000}k rows x 7 to JSON"
+        yield Row(work, ours.seconds, "s", "sqlite3 -json", theirs, 0.65)
+        yield Row(f"{work}, memory", ours.rss / MB, "MB")
+
+    def _inside(self, *words: str | Path) -> tuple[float, float]:
+        out = run([sys.executable, _HERE / "inside.py", *words]).out.split()
+        if len(out) != len(("ours", "theirs")):
+            raise CommandError(f"inside.py {words[0]} printed {out}")
+        return float(out[0]), float(out[1])
+
+
+def _milliseconds(command: Command) -> Callable[[], float]:
+    return lambda: run(command).seconds * 1000
+
+
+def _second(measured: list[float]) -> float | None:
+    return measured[1] if len(measured) > 1 else None
