@@ -57,7 +57,9 @@ class Memory:
         known = self._recent.get(key) or self._before.get(key)
         if known is None:
             return self._everything().get(key) if self._may_be_forgotten(at) else None
-        if known.generation == _BEFORE_ALL and self._went_back_to is not None:
+        if known.generation == _BEFORE_ALL and (
+            self._went_back_to is not None or self._may_be_forgotten(at)
+        ):
             return self._everything().get(key)
         return known
 
@@ -98,12 +100,19 @@ class Memory:
 
     def _everything(self) -> dict[str, Spoken]:
         if self._kept is None:
-            self._kept = {}
-            if self._look_back is not None:
-                self._kept = self._look_back(max(self._before_from, self._went_back_to or 0))
+            offset = max(self._before_from, self._went_back_to or 0)
+            self._kept = self._look_back(offset) if self._look_back else {}
             for one in self._kept.values():
                 one.generation = _BEFORE_ALL
+            self._complete(self._before)
+            self._complete(self._recent)
         return self._kept
+
+    def _complete(self, known: dict[str, Spoken]) -> None:
+        """Puts what was found for messages of which only the later lines are known."""
+        for key, one in known.items():
+            if one.generation == _BEFORE_ALL:
+                known[key] = self._everything().get(key, one)
 
 
 def _of_unknown_beginning(key: str) -> Spoken:
