@@ -11,6 +11,7 @@ from clankers.errors import DatabaseBusyError, DiskFullError, StoreError
 from clankers.importing import Progress, import_sessions
 from clankers.models import Session
 from clankers.store import Store
+from importing._transcripts import OTHER_SESSION, prompt
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -123,6 +124,19 @@ def test_responses_are_priced(store: Store, transcript: Path) -> None:
     assert store.connection.execute(query).fetchall() == [(120, "genai-prices")]
     (session,) = store.sessions()
     assert session.cost == 0.00012
+
+
+def test_an_older_price_list_is_replaced(store: Store, transcript: Path, projects: Path) -> None:
+    """Responses that another price list priced are priced anew when something is imported."""
+    import_sessions(store)
+    store.connection.execute("UPDATE usage SET cost = 1, price_version = 'genai-prices 0.0.1'")
+
+    (projects / f"{OTHER_SESSION}.jsonl").write_text(
+        prompt("Hello", session=OTHER_SESSION), "utf-8"
+    )
+    import_sessions(store)
+
+    assert store.connection.execute("SELECT cost FROM usage").fetchall() == [(120,)]
 
 
 def test_rows_for_a_session_that_no_line_names(store: Store, home: Path, parrot: Parrot) -> None:

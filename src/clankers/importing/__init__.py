@@ -47,6 +47,8 @@ def import_sessions(
 ) -> ImportReport:
     """Reads what is new in the agents' files; a file that has not changed is not opened.
 
+    When anything was read, responses that an older price list priced are priced anew.
+
     Args:
         store: where the sessions go.
         agents: the agents to import; all by default.
@@ -76,5 +78,10 @@ def import_sessions(
             progress = progress.after(one.path, one.identity.size)
             if on_progress is not None:
                 on_progress(progress)
+    if waiting and not dry_run:
+        # What was stored before may have been priced by an older list.
+        from clankers.usage import price_usage
+
+        price_usage(store)
     report.sum_up()
     return report

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from contextlib import ExitStack
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from clankers.formats import visible, write_report_json, write_table
@@ -65,6 +64,8 @@ def run(args: Namespace) -> int:
 def _written_to(path: Path, args: Namespace, stack: ExitStack) -> Path:
     """The database; for a dry run without one, a passing one, so that none is made."""
     if args.dry_run and not path.exists():
+        from tempfile import TemporaryDirectory  # slow to import, and seldom needed
+
         return Path(stack.enter_context(TemporaryDirectory()), path.name)
     return path
 

@@ -148,6 +148,11 @@ _DECODERS: dict[type[Any], Any] = {
     kind: msgspec.json.Decoder(kind) for kind in (Line, Stated, Paths, SidechainMeta)
 }
 _decode_line = _DECODERS[Line].decode
+_INNER: dict[str, type[msgspec.Struct]] = {
+    "attachment": Attached,
+    "data": Progress,
+    "tool_use_result": ToolUseResult,
+}
 
 
 def decoded_line(raw: bytes) -> Line | None:
@@ -211,9 +216,8 @@ def _fitted_value(field: msgspec.structs.FieldInfo, value: Any) -> Any:
         return msgspec.Raw(msgspec.json.encode(value))
     if field.name == "message":
         return _fitted(Said, value if isinstance(value, dict) else {"content": value})
-    for part, kind in (("attachment", Attached), ("data", Progress), ("tool_use", ToolUseResult)):
-        if field.name.startswith(part) and isinstance(value, dict):
-            return _fitted(kind, value)
+    if field.name in _INNER and isinstance(value, dict):
+        return _fitted(_INNER[field.name], value)
     if field.name in ("content", "prompt"):
         return value if isinstance(value, str) else _fitted_blocks(value)
     try:

@@ -232,6 +232,6 @@ class Reading:
 def _is_others(record: Line | Attached) -> bool:
     """True when a prompt says itself that no person wrote it."""
     origin = record.origin
-    if isinstance(origin, dict) and origin.get("kind") in _OTHERS:
+    if isinstance(origin, dict) and text(origin.get("kind")) in _OTHERS:
         return True
     return getattr(record, "prompt_source", None) == "system"
