@@ -35,7 +35,8 @@ def tried(act):
 # late must be there before: that somebody may not read the interpreter's folders.
 _AS_NOBODY = """
 import hashlib, json, quopri, resource, tempfile, uuid
-import clankers.store._backup, clankers.store._rows, clankers.store._store
+import clankers.store._adopt, clankers.store._backup, clankers.store._device
+import clankers.store._rows, clankers.store._store
 if os.geteuid() == 0:
     os.setgroups([])
     os.setgid(65534)

@@ -133,6 +133,19 @@ class TestSession:
         with pytest.raises(UnknownSessionError, match=r"m0, m1, m2, m3, m4, \.\.\.$"):
             store.session("m")
 
+    def test_subagents_stand_behind_their_session(self, store: Store) -> None:
+        """The beginning of a session's id means it and not its subagents, which have longer ones."""
+        children = [Session(f"5a3c-1:agent-{n}", parent_id="5a3c-1") for n in range(9)]
+        store.upsert_many([Session("5a3c-1"), *children])
+
+        assert store.session("5a3c").id == "5a3c-1"
+        assert store.session("5a3c-1:agent-7").id == "5a3c-1:agent-7"
+        with pytest.raises(UnknownSessionError, match="begins more than one id"):
+            store.session("5a3c-1:")
+        store.upsert(Session("5a3d-2"))
+        with pytest.raises(UnknownSessionError, match=r"5a3c-1, 5a3d-2$"):
+            store.session("5a3")
+
     @settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
     @given(
         ids=st.sets(st.text("ab\ud7ff\ue000\U0010ffff%", min_size=1, max_size=3)),

@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 from attrs import Factory, define
 
-from clankers.importers import Resume
-
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
+    from clankers.importers import Resume
     from clankers.models import (
         Attachment,
         Compaction,

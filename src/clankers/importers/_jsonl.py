@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 import msgspec
 from attrs import define
 
-from clankers.importers._batch import Resume
+from clankers.importers import Resume
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -49,7 +49,3 @@ def add_device(connection: apsw.Connection) -> None:
         "INSERT INTO device(id, name, created_at) VALUES (?, ?, ?)",
         (str(uuid.uuid4()), name, int(time.time() * 1000)),
     )
-
-
-def device_id(connection: apsw.Connection) -> str:
-    return str(connection.execute("SELECT id FROM device").get)

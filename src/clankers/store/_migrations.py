@@ -7,9 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 from clankers import errors
-from clankers.store._adopt import copy_back, is_original, set_aside
 from clankers.store._connection import BUSY_TIMEOUT_MS, open_writer, translated
-from clankers.store._device import add_device
 from clankers.store._files import tighten
 from clankers.store._schema import INDEXES, TABLES
 
@@ -40,6 +38,8 @@ class Migration(NamedTuple):
 
 
 def _m001_archive(connection: apsw.Connection) -> None:
+    from clankers.store._device import add_device  # random numbers take 5 ms to load
+
     connection.execute(TABLES)
     connection.execute(INDEXES)
     add_device(connection)
@@ -102,13 +102,19 @@ def _version(connection: apsw.Connection, path: Path, newest: int) -> int:
         if columns >= _RECORDED:
             found = connection.execute("SELECT max(version) FROM schema_migrations").get
             return _supported(int(found or 0), path, newest)
-        is_known = not names or ("schema_migrations" not in names and is_original(connection))
+        is_known = not names or ("schema_migrations" not in names and _is_original(connection))
     if not is_known:
         raise errors.NotADatabaseError(
             f"{path} is a database of another program (it has {', '.join(sorted(names)[:3])})",
             hint="name another file with --db; this one was left as it is",
         )
     return 0
+
+
+def _is_original(connection: apsw.Connection) -> bool:
+    from clankers.store._adopt import is_original  # seldom needed, and 6 ms to load
+
+    return is_original(connection)
 
 
 @contextmanager
@@ -173,6 +179,8 @@ def _apply_missing(
         from clankers.store._backup import back_up
 
         back_up(path)
+    from clankers.store._adopt import copy_back, set_aside
+
     originals = set_aside(connection) if version == 0 else []
     connection.execute(_RECORD)
     for step in missing:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Self
 from clankers import _paths, errors
 from clankers.store import _files, _migrations
 from clankers.store._connection import BUSY_TIMEOUT_MS, open_reader, translated
-from clankers.store._device import device_id
 from clankers.store._prefix import after_all_with
 from clankers.store._schema import READ_COLUMNS
 from clankers.store._totals import measured_sessions, refresh_sessions
@@ -111,10 +110,10 @@ class Store:
 
     @property
     def device_id(self) -> str:
-        """The random id of this data directory, which new rows carry as `origin_device`."""
+        """The random id this database got when it was made; new rows carry it as `origin_device`."""
         if self._device_id is None:
             with translated(self.path):
-                self._device_id = device_id(self.connection)
+                self._device_id = str(self.connection.execute("SELECT id FROM device").get)
         return self._device_id
 
     @contextmanager
@@ -257,6 +256,8 @@ class Store:
     def session(self, session_id: str) -> Session:
         """The session with that id, or the only one whose id begins so.
 
+        A session's subagents, whose ids begin with its own, stand back behind it.
+
         Raises:
             UnknownSessionError: there is none, or there are several.
         """
@@ -283,8 +284,11 @@ class Store:
         return list(
             self._records(
                 "sessions",
-                f"WHERE id >= ?{below} AND NOT placeholder ORDER BY id LIMIT {_SHOWN_IDS + 1}",
-                (prefix,) if above is None else (prefix, above),
+                f"WHERE id >= ?{below} AND NOT placeholder"
+                " AND (substr(parent_id, 1, length(?)) IS NOT ?"
+                " OR substr(id, 1, length(parent_id) + 1) IS NOT parent_id || ':')"
+                f" ORDER BY id LIMIT {_SHOWN_IDS + 1}",
+                (prefix, *(() if above is None else (above,)), prefix, prefix),
             )
         )
 

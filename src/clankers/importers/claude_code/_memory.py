@@ -60,7 +60,7 @@ class Memory:
         if known.generation == _BEFORE_ALL and (
             self._went_back_to is not None or self._may_be_forgotten(at)
         ):
-            return self._everything().get(key)
+            return self._everything().get(known.key)
         return known
 
     def grow_older(self, offset: int, newest_at: int | None) -> None:
@@ -112,7 +112,7 @@ class Memory:
         """Puts what was found for messages of which only the later lines are known."""
         for key, one in known.items():
             if one.generation == _BEFORE_ALL:
-                known[key] = self._everything().get(key, one)
+                known[key] = self._everything().get(one.key, one)
 
 
 def _of_unknown_beginning(key: str) -> Spoken:
