@@ -40,8 +40,8 @@ def count(value: Any) -> int:
 def milliseconds(value: Any) -> int | None:
     """Epoch milliseconds from ISO 8601 (UTC where it names no zone) or an epoch number.
 
-    Numbers may be written as text. Those below 10^11 are taken as seconds. What cannot be a time, or is after the year
-    9999, is None; what is before 1970 is 0.
+    Numbers may be written as text; those below 10^11 are taken as seconds. What cannot be
+    a time, or is after the year 9999, is None; what is before 1970 is 0.
     """
     if type(value) is str:
         try:
@@ -98,10 +98,9 @@ def path_name(path: str) -> str:
 
 def is_uuid(value: str) -> bool:
     try:
-        uuid.UUID(value)
+        return str(uuid.UUID(value)) == value.lower()
     except ValueError:
         return False
-    return len(value) == len("xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx")
 
 
 def row_id(value: str) -> str:
