@@ -197,7 +197,7 @@ def test_a_file_read_in_pieces_gives_the_same_rows(
 @settings(max_examples=100, deadline=None)
 def test_malformed_lines_cost_only_themselves(garbage: list[tuple[int, bytes]]) -> None:
     """The rows of the other lines are the same as if blank lines stood there."""
-    wrecks = {place: b"{" + bytes_.replace(b"\n", b"") for place, bytes_ in garbage}
+    wrecks = {place: b"{!" + bytes_.replace(b"\n", b"") for place, bytes_ in garbage}
     slots = [wrecks.get(place, b"") for place in range(len(POOL) + 1)]
     with tempfile.TemporaryDirectory() as folder:
         clean = [one for record in POOL for one in (b"", encoded([record]).strip())]
