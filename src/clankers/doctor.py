@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 import apsw
 
 from clankers import __version__, _paths
+from clankers.config import Config
 from clankers.errors import ClankersError
 from clankers.importers import agents, importer
 from clankers.store import Store
@@ -19,8 +20,6 @@ from clankers.store._connection import translated
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from clankers.config import Config
 
 __all__ = ["Finding", "examine"]
 
@@ -37,18 +36,33 @@ class Finding(NamedTuple):
     hint: str = ""
 
 
-def examine(config: Config, *, database: Path, thorough: bool = False) -> list[Finding]:
-    """Looks at versions, paths, the database and the agents; changes nothing.
+def examine(
+    *,
+    database: str | Path | None = None,
+    config: str | Path | None = None,
+    profile: str | None = None,
+    thorough: bool = False,
+) -> list[Finding]:
+    """Looks at versions, paths, settings, the database and the agents; changes nothing.
 
-    `thorough` checks every page and index of the database, which takes a second per few
-    hundred megabytes.
+    Args:
+        database: the file to look at; by default the one that the settings name.
+        config: the config file, by default clankers.json in the data directory.
+        profile: the profile, by default the active one.
+        thorough: checks every page and index of the database, which takes a second per
+            few hundred megabytes.
     """
-    return [
-        _versions(),
-        *_config(config),
-        *_database(database, thorough=thorough),
-        *_agents(),
-    ]
+    found = [_versions(), Finding("ok", "data", str(_paths.data_dir()))]
+    place = _paths.database_path()
+    try:
+        settings = Config.load(Path(config).expanduser() if config else None, profile=profile)
+        place = settings.database_path()
+        found.extend(_config(settings))
+    except ClankersError as problem:
+        found.append(Finding("error", "config", str(problem), problem.hint))
+    if database is not None:
+        place = Path(database).expanduser()
+    return [*found, *_database(place, thorough=thorough), *_agents()]
 
 
 def _versions() -> Finding:
@@ -62,8 +76,9 @@ def _versions() -> Finding:
 
 def _config(config: Config) -> Iterator[Finding]:
     exists = "" if config.path.exists() else " (not made yet: defaults are in effect)"
-    yield Finding("ok", "data", str(_paths.data_dir()))
     yield Finding("ok", "config", f"{config.path}{exists}, profile {config.active_profile}")
+    # Values of the environment are looked at one by one, where the file is as a whole.
+    config.entries()
     if unknown := config.unknown_keys():
         yield Finding("note", "config", f"keys this version does not know: {', '.join(unknown)}")
 
@@ -78,8 +93,10 @@ def _database(path: Path, *, thorough: bool) -> Iterator[Finding]:
             yield _size(store)
             yield _integrity(store, thorough=thorough)
             yield from _unpriced(store)
+            yield from _unread(store)
     except ClankersError as problem:
         yield Finding("error", "database", str(problem), problem.hint)
+        return
     yield from _rights(path)
 
 
@@ -119,6 +136,28 @@ def _unpriced(store: Store) -> Iterator[Finding]:
             f"no price for {model or 'an unnamed model'} ({provider or 'unknown provider'}):"
             f" {responses} responses are in no cost",
             f"clankers-cli prices set {model or 'MODEL'} --input DOLLARS --output DOLLARS",
+        )
+
+
+def _unread(store: Store) -> Iterator[Finding]:
+    """What imports could not read, which otherwise only the import itself says."""
+    failed, malformed = store.connection.execute(
+        "SELECT count(last_error), coalesce(sum(malformed), 0) FROM import_sources"
+    ).fetchone() or (0, 0)
+    where = "SELECT path, last_error, malformed_lines FROM import_sources"
+    if failed:
+        yield Finding(
+            "warning",
+            "import",
+            f"{failed} files could not be read",
+            f'clankers-cli query "{where} WHERE last_error NOT NULL"',
+        )
+    if malformed:
+        yield Finding(
+            "note",
+            "import",
+            f"{malformed} lines are not JSON and were left out",
+            f'clankers-cli query "{where} WHERE malformed"',
         )
 
 

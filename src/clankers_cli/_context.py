@@ -38,6 +38,15 @@ def database_path(args: Namespace) -> Path:
     return config(args).database_path()
 
 
+def moment(args: Namespace, text: str | None) -> int | None:
+    """The time that an option names, in epoch milliseconds; None where it was not given."""
+    if text is None:
+        return None
+    from clankers.times import parse_when  # only who asks for a time needs it
+
+    return parse_when(text, zone=zone(args))
+
+
 def zone(args: Namespace) -> tzinfo:
     """The zone that dates are read and written in."""
     return config(args).zone()

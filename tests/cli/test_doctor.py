@@ -74,3 +74,38 @@ def test_others_rights_are_warned_about(cli: Cli, tmp_path: Path) -> None:
     database.chmod(0o644)
 
     assert "others may read or write it (mode 0644)" in cli("--db", database, "doctor").out
+
+
+def test_a_broken_config_does_not_stop_the_report(cli: Cli, tmp_path: Path) -> None:
+    """The config is one finding among others."""
+    config = tmp_path / "clankers.json"
+    config.write_text("{")
+
+    done = cli("--config", config, "doctor")
+
+    assert done.code == 1
+    assert "FAIL  config" in done.out
+    assert "versions" in done.out
+    assert "database" in done.out
+
+
+def test_a_foreign_file_gets_no_advice_about_its_rights(cli: Cli, tmp_path: Path) -> None:
+    """Only our own databases are to be closed to others."""
+    foreign = tmp_path / "notes.txt"
+    foreign.write_text("nothing of ours" * 100)
+    foreign.chmod(0o644)
+
+    out = cli("--db", foreign, "doctor").out
+
+    assert "FAIL  database" in out
+    assert "chmod" not in out
+
+
+def test_what_imports_left_out_is_named(cli: Cli, home: Path) -> None:
+    """Malformed lines are counted, with the query that shows where they are."""
+    projects = home / ".claude" / "projects" / "p"
+    projects.mkdir(parents=True)
+    (projects / "0b7f7f3e-0000-4000-8000-000000000001.jsonl").write_text("not json\n")
+    cli("import")
+
+    assert "1 lines are not JSON" in cli("doctor").out

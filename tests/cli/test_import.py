@@ -176,6 +176,7 @@ def test_a_path_with_nothing_is_an_error(cli: Cli, tmp_path: Path) -> None:
     empty.mkdir()
 
     assert cli("import", "--path", empty).code == 1
+    assert "the path is empty" in cli("import", "--path", "").err
     assert "there is nothing at" in cli("import", "--path", tmp_path / "absent").err
 
 

@@ -164,3 +164,9 @@ def test_a_missing_database_is_an_error_with_a_way_on(cli: Cli, tmp_path: Path) 
     assert "there is no database at" in done.err
     assert "clankers-cli import" in done.err
     assert not (tmp_path / "absent.db").exists()
+
+
+@pytest.mark.parametrize("limit", ["-3", "many"])
+def test_a_limit_is_a_number_of_sessions(cli: Cli, database: Path, limit: str) -> None:
+    """A limit that counts nothing is a mistake on the command line."""
+    assert cli("sessions", "list", f"--limit={limit}").code == 2

@@ -260,3 +260,23 @@ class TestPrices:
         assert (found.code, found.out) == (1, "")
         assert "prices could not be fetched from http://127.0.0.1:9/prices.json" in found.err
         assert not list(_paths.data_dir().glob("prices-*"))
+
+
+def test_options_before_blocks_hold(cli: Cli) -> None:
+    """What stands before the word `blocks` counts as if it stood behind it."""
+    cli("import", "--sample")
+    before = cli("usage", "--source", "codex", "--until", "2027-01-01", "blocks")
+    after = cli("usage", "blocks", "--source", "codex", "--until", "2027-01-01")
+
+    assert before == after
+    assert "gpt-5-codex" in before.out
+    assert cli("usage", "--project", "x", "blocks").code == 1
+
+
+@pytest.mark.parametrize("option", ["--since", "--until"])
+def test_an_empty_time_is_no_time(cli: Cli, option: str) -> None:
+    """An empty shell variable is a mistake, not the beginning of time."""
+    done = cli("usage", option, "")
+
+    assert done.code == 1
+    assert "'' is not a time" in done.err

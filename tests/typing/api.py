@@ -208,7 +208,7 @@ def reading_on(store: clankers.Store) -> None:
 
 
 def examining(config: Config, path: Path) -> None:
-    for finding in doctor.examine(config, database=path, thorough=True):
+    for finding in doctor.examine(database=path, thorough=True):
         assert_type(finding, doctor.Finding)
         assert_type(finding.level, Literal["ok", "note", "warning", "error"])
         assert_type(finding.hint, str)

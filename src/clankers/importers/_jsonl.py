@@ -42,29 +42,27 @@ def read_chunks(stream: BinaryIO, resume: Resume, *, size: int = CHUNK_BYTES) ->
     A line longer than `size` makes its chunk longer. There is always a last chunk, which
     has no lines when nothing was added.
     """
-    offset, number = resume.offset, resume.line
-    pieces: list[bytes] = []
+    end, number = resume.offset, resume.line
+    torn: list[bytes] = []
     block = stream.read(size)
     while block:
         ahead = stream.read(size)
-        end = block.rfind(b"\n")
-        if end < 0:
-            pieces.append(block)
-            block = ahead
-            continue
-        pieces.append(block[:end])
-        body = b"".join(pieces)
-        pieces = [block[end + 1 :]]
-        lines = body.split(b"\n")
-        first = number + 1
-        offset, number = offset + len(body) + 1, number + len(lines)
-        here = Resume(offset, number)
-        if not ahead:
-            yield Chunk(lines, first, here, is_last=True, torn=pieces[0])
-            return
-        yield Chunk(lines, first, here)
+        end += len(block)
+        first, *lines = block.split(b"\n")
+        torn.append(first)
+        if lines:
+            last = lines.pop()
+            lines.insert(0, b"".join(torn))
+            torn = [last]
+            here = Resume(end - len(last), number + len(lines))
+            if not ahead:
+                yield Chunk(lines, number + 1, here, is_last=True, torn=last)
+                return
+            yield Chunk(lines, number + 1, here)
+            number = here.line
         block = ahead
-    yield Chunk([], number + 1, Resume(offset, number), is_last=True, torn=b"".join(pieces))
+    rest = b"".join(torn)
+    yield Chunk([], number + 1, Resume(end - len(rest), number), is_last=True, torn=rest)
 
 
 def is_blank(line: bytes) -> bool:
@@ -107,13 +105,12 @@ def decode_value(raw: bytes | msgspec.Raw) -> Any:
 
 
 def _loads(written: bytes) -> Any:
-    return json.loads(
-        written.removeprefix(_BYTE_ORDER_MARK).decode("utf-8", "replace"),
-        parse_constant=lambda _name: None,
-        parse_float=_finite,
-    )
+    return _TOLERANT.decode(written.removeprefix(_BYTE_ORDER_MARK).decode("utf-8", "replace"))
 
 
 def _finite(digits: str) -> float | None:
     number = float(digits)
     return number if math.isfinite(number) else None
+
+
+_TOLERANT = json.JSONDecoder(parse_constant=lambda _name: None, parse_float=_finite)

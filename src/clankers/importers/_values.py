@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import uuid
 from datetime import UTC, datetime
-from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -13,7 +12,6 @@ LARGEST_INTEGER = 2**63 - 1
 TITLE_CHARACTERS = 120
 _MILLISECONDS_FROM = 10**11
 _LONGEST_DATE = len("20251101")
-_WRITTEN_BY_JAVASCRIPT = len("2025-11-01T12:00:00.000Z")
 # The last moment of the year 9999, after which no date can be written.
 _LATEST = 253_402_300_799_999
 
@@ -45,31 +43,17 @@ def milliseconds(value: Any) -> int | None:
     """
     if type(value) is str:
         try:
-            if len(value) == _WRITTEN_BY_JAVASCRIPT and value[23] == "Z" and value[19] == ".":
-                within = value[17:19] + value[20:23]
-                if within.isdecimal() and within < "60000":
-                    return max(0, _minute(value[:17]) + int(within))
             if value.isdecimal() and len(value) > _LONGEST_DATE:
                 return _from_epoch(int(value))
-            return max(0, _from_text(value))
+            moment = datetime.fromisoformat(value)
+            if moment.tzinfo is None:
+                moment = moment.replace(tzinfo=UTC)
+            return max(0, round(moment.timestamp() * 1000))
         except (ValueError, OverflowError):
             return None
     if type(value) is int or type(value) is float:
         return _from_epoch(value)
     return None
-
-
-@lru_cache(maxsize=64)
-def _minute(beginning: str) -> int:
-    """Epoch milliseconds of the minute a timestamp begins with; lines share it mostly."""
-    return _from_text(f"{beginning}00Z")
-
-
-def _from_text(value: str) -> int:
-    moment = datetime.fromisoformat(value)
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return round(moment.timestamp() * 1000)
 
 
 def _from_epoch(value: float) -> int | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from clankers.errors import ImporterError
 from clankers.importing._bulk import bulk
 from clankers.importing._discover import below, installed
 from clankers.importing._edges import chosen
@@ -64,6 +65,8 @@ def import_sessions(
         UnknownAgentError: no importer has one of the names.
         ImporterError: `path` does not exist or holds no transcripts.
     """
+    if path is not None and not str(path):
+        raise ImporterError("the path is empty", hint="leave it out to import all agents")
     report = ImportReport()
     importers = chosen(agents, report)
     found = installed(importers, report) if path is None else below(Path(path), importers, report)

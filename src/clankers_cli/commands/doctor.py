@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from clankers.doctor import examine
 from clankers.formats import visible, write_report_json
-from clankers_cli import _context
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -27,7 +26,7 @@ def configure(parser: ArgumentParser) -> None:
 
 def run(args: Namespace) -> int:
     found = examine(
-        _context.config(args), database=_context.database_path(args), thorough=args.thorough
+        database=args.db, config=args.config, profile=args.profile, thorough=args.thorough
     )
     healthy = all(one.level != "error" for one in found)
     if args.json:

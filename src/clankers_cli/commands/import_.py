@@ -49,7 +49,7 @@ def run(args: Namespace) -> int:
             store,
             args.agents or None,
             path=SAMPLE_SESSIONS if args.sample else args.path,
-            since=_since(args),
+            since=_context.moment(args, args.since),
             full=args.full,
             dry_run=args.dry_run,
             on_progress=bar.show,
@@ -68,14 +68,6 @@ def _written_to(path: Path, args: Namespace, stack: ExitStack) -> Path:
 
         return Path(stack.enter_context(TemporaryDirectory()), path.name)
     return path
-
-
-def _since(args: Namespace) -> int | None:
-    if args.since is None:
-        return None
-    from clankers.times import parse_when
-
-    return parse_when(args.since, zone=_context.zone(args))
 
 
 class _Bar(ExitStack):
@@ -115,6 +107,8 @@ def _print_report(report: ImportReport, database: Path, *, dry_run: bool) -> Non
     )
     if not dry_run:
         print(f"into {visible(str(database))}")
+    if any(one.path == SAMPLE_SESSIONS for one in report.sources):
+        print("the sample is made up: --db FILE keeps it apart from your own sessions")
 
 
 def _print_failures(report: ImportReport) -> int:

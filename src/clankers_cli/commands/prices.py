@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from clankers.formats import report_table, visible, write_report_json
 from clankers.store import Store
-from clankers.times import parse_when, short_time
+from clankers.times import short_time
 from clankers.usage import list_prices, set_price, unpriced_models, unset_price, update_prices
 from clankers_cli import _context
 
@@ -115,7 +115,7 @@ def _dollars(price: float) -> str:
 
 
 def _set(args: Namespace, store: Store) -> None:
-    since = parse_when(args.since, zone=_context.zone(args)) if args.since else None
+    since = _context.moment(args, args.since)
     report = set_price(
         store,
         args.model,

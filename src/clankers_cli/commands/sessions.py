@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from argparse import ArgumentTypeError
 from typing import TYPE_CHECKING, Any
 
 from attrs import asdict
@@ -11,7 +12,7 @@ from clankers.conversation import conversation
 from clankers.formats import report_table, visible, write_report_json
 from clankers.models import Compaction, Message, SessionError, ToolCall
 from clankers.store import Store
-from clankers.times import parse_when, short_time
+from clankers.times import short_time
 from clankers_cli import _context
 
 if TYPE_CHECKING:
@@ -38,9 +39,9 @@ def configure(parser: ArgumentParser) -> None:
     listing.add_argument("--since", metavar="D", help="that went on at or after a time")
     listing.add_argument("--until", metavar="D", help="that began before a time")
     listing.add_argument(
-        "--limit", metavar="N", type=int, default=_LIMIT, help=f"at most N ({_LIMIT}); 0 for all"
+        "--limit", metavar="N", type=_count, default=_LIMIT, help=f"at most N ({_LIMIT}); 0 for all"
     )
-    listing.add_argument("--offset", metavar="N", type=int, default=0, help="leave N out first")
+    listing.add_argument("--offset", metavar="N", type=_count, default=0, help="leave N out first")
     listing.set_defaults(act=_list)
 
     showing = actions.add_parser("show", help="a session's conversation")
@@ -49,6 +50,12 @@ def configure(parser: ArgumentParser) -> None:
         "--full", action="store_true", help="thinking, tool inputs and outputs in full"
     )
     showing.set_defaults(act=_show)
+
+
+def _count(text: str) -> int:
+    if not (text.isascii() and text.isdecimal()):
+        raise ArgumentTypeError(f"{text!r} is not a number of sessions")
+    return int(text)
 
 
 def run(args: Namespace) -> int:
@@ -66,8 +73,8 @@ def _list(args: Namespace, store: Store) -> None:
             project=args.project,
             model=args.model,
             title=args.title,
-            since=args.since and parse_when(args.since, zone=zone),
-            until=args.until and parse_when(args.until, zone=zone),
+            since=_context.moment(args, args.since),
+            until=_context.moment(args, args.until),
             limit=limit and limit + 1,
             offset=args.offset,
         )

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import sys
+from argparse import SUPPRESS
 from typing import TYPE_CHECKING
 
+from clankers.errors import UsageError
 from clankers.formats import display_width, visible, write_report_json
-from clankers.times import parse_when, short_time
+from clankers.times import short_time
 from clankers.usage import usage_report
 from clankers_cli import _context
 
@@ -29,6 +31,7 @@ DIMENSIONS = (
     "device",
 )
 ALL_AGENTS = "all"
+_BLOCKS_OF = "claude-code"
 _GAP = "  "
 _NAMED_MODELS = 5
 
@@ -41,7 +44,7 @@ def configure(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--by", choices=DIMENSIONS, default="day", help="one row for each (default: day)"
     )
-    _add_times(parser)
+    _add_times(parser, None)
     parser.add_argument("--source", metavar="AGENT", help="only of one agent")
     parser.add_argument("--project", metavar="P", help="only of a project, by name or whole path")
     parser.set_defaults(act=_totals)
@@ -53,12 +56,13 @@ def configure(parser: ArgumentParser) -> None:
         description="Show the five-hour windows by which subscriptions are limited.\n"
         "A window opens at the full hour (UTC) of the first response after the last one ended.",
     )
-    _add_times(blocks)
+    # Without defaults, what stood before the word `blocks` holds.
+    _add_times(blocks, SUPPRESS)
     blocks.add_argument(
         "--source",
         metavar="AGENT",
-        default="claude-code",
-        help=f"the agent, or {ALL_AGENTS!r} (default: %(default)s)",
+        default=SUPPRESS,
+        help=f"the agent, or {ALL_AGENTS!r} (default: {_BLOCKS_OF})",
     )
     blocks.set_defaults(act=_blocks)
 
@@ -68,11 +72,10 @@ def run(args: Namespace) -> int:
     return 0
 
 
-def _add_times(parser: ArgumentParser) -> None:
-    parser.add_argument(
-        "--since", metavar="D", help="at or after a date, a time, or N{h,d,w,m} ago"
-    )
-    parser.add_argument("--until", metavar="D", help="before a date, a time, or N{h,d,w,m} ago")
+def _add_times(parser: ArgumentParser, default: str | None) -> None:
+    when = "a date, a time, or N{h,d,w,m} ago"
+    parser.add_argument("--since", metavar="D", default=default, help=f"at or after {when}")
+    parser.add_argument("--until", metavar="D", default=default, help=f"before {when}")
 
 
 def _totals(args: Namespace) -> None:
@@ -80,8 +83,8 @@ def _totals(args: Namespace) -> None:
     report = usage_report(
         _context.database_path(args),
         by=args.by,
-        since=args.since and parse_when(args.since, zone=zone),
-        until=args.until and parse_when(args.until, zone=zone),
+        since=_context.moment(args, args.since),
+        until=_context.moment(args, args.until),
         zone=zone,
         source=args.source,
         project=args.project,
@@ -97,12 +100,14 @@ def _totals(args: Namespace) -> None:
 def _blocks(args: Namespace) -> None:
     from clankers.usage import usage_blocks  # totals do without
 
-    zone = _context.zone(args)
+    if args.project is not None:
+        raise UsageError("blocks are of an agent, not of a project", hint="leave out --project")
+    zone, source = _context.zone(args), args.source or _BLOCKS_OF
     found = usage_blocks(
         _context.database_path(args),
-        since=args.since and parse_when(args.since, zone=zone),
-        until=args.until and parse_when(args.until, zone=zone),
-        source=None if args.source == ALL_AGENTS else args.source,
+        since=_context.moment(args, args.since),
+        until=_context.moment(args, args.until),
+        source=None if source == ALL_AGENTS else source,
     )
     if args.json:
         write_report_json(sys.stdout, [block._asdict() for block in found])
@@ -191,7 +196,8 @@ def _quoted(name: str) -> str:
 
 
 def _nothing(args: Namespace) -> str:
-    if args.since or args.until or args.source or getattr(args, "project", None):
+    chosen = (args.since, args.until, args.source, args.project)
+    if any(one is not None for one in chosen):
         return "no usage matches"
     return "no usage yet; 'clankers-cli import' reads the sessions of the agents on this machine"
 
