@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import tempfile
 import uuid
 from pathlib import Path
 
@@ -146,16 +147,22 @@ def test_linked_projects_are_followed_once(tmp_path: Path) -> None:
     assert list(IMPORTER.find(root)) == [*kept, root / "-b/three.jsonl"]
 
 
-def test_a_folder_that_may_not_be_read_hides_no_other(tmp_path: Path) -> None:
-    """Its neighbours are found all the same."""
-    if os.geteuid() == 0:
-        pytest.skip("nothing is unreadable for the superuser")
-    (hidden, kept) = written(tmp_path, "-a/one.jsonl", "-b/two.jsonl")
-    hidden.parent.chmod(0)
-    try:
-        assert list(IMPORTER.find(tmp_path)) == [kept]
-    finally:
-        hidden.parent.chmod(0o700)
+def test_a_folder_that_may_not_be_read_hides_no_other() -> None:
+    """Its neighbours are found all the same; as root, this is tried as somebody else."""
+    with tempfile.TemporaryDirectory() as name:
+        root = Path(name)
+        root.chmod(0o755)
+        hidden, kept = written(root, "-a/one.jsonl", "-b/two.jsonl")
+        hidden.parent.chmod(0)
+        is_root = os.geteuid() == 0
+        if is_root:
+            os.seteuid(65534)
+        try:
+            assert list(IMPORTER.find(root)) == [kept]
+        finally:
+            if is_root:
+                os.seteuid(0)
+            hidden.parent.chmod(0o700)
 
 
 @pytest.mark.parametrize(

@@ -218,6 +218,33 @@ def test_a_repeat_of_something_long_gone_loses_nothing(tmp_path: Path) -> None:
     assert after.tools == once.tools
 
 
+def test_an_answer_that_began_before_all_that_is_gone_over_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It goes on whole, though reading on begins in the middle of it."""
+    monkeypatch.setattr(_transcript, "WINDOW_LINES", 2)
+    lines = [user("Hello", 1), *[answer(str(n), n) for n in range(2, 9)]]
+    path = transcript(tmp_path, *lines[:6])
+    (before,) = batches_of(path)
+    assert json.loads(before.resume.state or b"")["line"] == 2
+    transcript(tmp_path, *lines)
+    after = archived([before, *batches_of(path, before.resume)])
+    assert after.messages == imported(path).messages
+    assert (after.ordered[1].text_content or "").split() == list("2345678")
+
+
+def test_once_something_came_again_nothing_is_forgotten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The whole of a file may be repeated at its end, and is gone over once for it."""
+    monkeypatch.setattr(_transcript, "WINDOW_LINES", 2)
+    first = [user(str(n), n, uuid=f"u{n}") for n in range(1, 11)]
+    then = [user(str(n), n, uuid=f"u{n}") for n in range(11, 21)]
+    once = imported(transcript(tmp_path, *first, *then))
+    again = imported(transcript(tmp_path, *first, first[0], *then, *then, *first))
+    assert again.messages == once.messages
+
+
 def test_what_is_kept_for_going_on_is_small(tmp_path: Path) -> None:
     """It is stored for every file: no words of the conversation are in it."""
     lines = [record for number in range(1, 60) for record in turn(number, number * 20)]

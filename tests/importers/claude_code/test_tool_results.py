@@ -87,7 +87,7 @@ def test_a_name_deep_in_an_output_is_part_of_it(tmp_path: Path) -> None:
     """An output that quotes another is not replaced by it."""
     saved = outputs(tmp_path) / "toolu_1.txt"
     saved.write_text(SENTINEL)
-    text = "x" * 1_000 + placeholder(saved)
+    text = "x" * 500 + placeholder(saved)
     assert output_of(tmp_path, text) == text
 
 
@@ -123,6 +123,8 @@ def test_other_names_stay_text(tmp_path: Path, named: str) -> None:
         tmp_path / "other/tool-results/secret.txt",
         folder.parent / "secret.txt",
         folder / "deep/secret.txt",
+        folder / "secret.txt",
+        folder / "outside.txt",
         folder.parents[1] / "22222222-2222-4222-8222-222222222222/tool-results/secret.txt",
     ):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -130,6 +132,22 @@ def test_other_names_stay_text(tmp_path: Path, named: str) -> None:
     named = named.format(tmp=tmp_path, project=folder.parents[1], session=folder.parent)
     text = placeholder(named)
     assert output_of(tmp_path, text) == text
+
+
+@pytest.mark.parametrize("session", ["..", ".", "a/..", "", "a\0b"])
+@pytest.mark.parametrize("name", ["copy", "agent-a1"])
+def test_a_line_cannot_name_another_folder_as_the_sessions(
+    tmp_path: Path, session: str, name: str
+) -> None:
+    """A session's id may come from its lines; every folder around has a secret."""
+    project = tmp_path / "projects" / PROJECT
+    for folder in (tmp_path, tmp_path / "projects", project):
+        (folder / "tool-results").mkdir(parents=True)
+        (folder / "tool-results/secret.txt").write_text(SENTINEL)
+    for parent in ("..", ".", PROJECT, "projects", tmp_path.name):
+        text = placeholder(f"/x/{parent}/tool-results/secret.txt")
+        path = transcript(tmp_path, result("t1", text, sessionId=session), name=name)
+        assert json.loads(imported(path).tool.tool_output or "") == text
 
 
 def test_a_link_is_not_followed(tmp_path: Path) -> None:

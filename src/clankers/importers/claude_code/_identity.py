@@ -46,9 +46,12 @@ def session_folders(path: Path, state: State) -> list[Path]:
     folder = _parent_folder(path)
     if folder is not None:
         return [folder, path.parent / path.stem]
+    name = state.session_id
     if path.stem.startswith(_PREFIX) and state.parent_id:
-        return [path.parent / state.parent_id]
-    return [path.parent / (path.stem if is_uuid(path.stem) else state.session_id)]
+        name = state.parent_id
+    # An id may come from a line, and "." names the whole project.
+    beside = path.parent / name
+    return [beside] if beside.name == name else []
 
 
 def _parent_folder(path: Path) -> Path | None:
