@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -149,6 +150,24 @@ def test_a_dry_run_writes_nothing(cli: Cli, home: Path, transcript: Path) -> Non
     assert not (home / ".local/share/clankers/clankers.db").exists()
 
 
+def test_a_dry_run_leaves_the_database_as_it_is(cli: Cli, tmp_path: Path, transcript: Path) -> None:
+    """Also one that an import would first bring up to date."""
+    database = tmp_path / "original.db"
+    connection = sqlite3.connect(database)
+    connection.execute(
+        "CREATE TABLE sessions(id TEXT, title TEXT, source TEXT, created_at INTEGER)"
+    )
+    connection.close()
+    before = database.read_bytes()
+
+    done = cli("--db", database, "import", "--dry-run")
+
+    assert done.code == 1
+    assert "clankers-cli import" in done.err
+    assert database.read_bytes() == before
+    assert not (tmp_path / "backups").exists()
+
+
 def test_since_leaves_old_files_alone(cli: Cli, transcript: Path) -> None:
     """--since goes by when a file was last written."""
     import os
@@ -178,6 +197,30 @@ def test_a_path_with_nothing_is_an_error(cli: Cli, tmp_path: Path) -> None:
     assert cli("import", "--path", empty).code == 1
     assert "the path is empty" in cli("import", "--path", "").err
     assert "there is nothing at" in cli("import", "--path", tmp_path / "absent").err
+
+
+@pytest.mark.parametrize("folder", ["lanegrid-agtrace", "mai0313-vct", "yoavf-ai-sessions", ""])
+def test_codex_of_the_corpus(cli: Cli, corpus: Path, tmp_path: Path, folder: str) -> None:
+    """What `usage` says of each Codex folder, and of all together, is the independent counter's."""
+    database = tmp_path / "corpus.db"
+    expected = json.loads((corpus / "expected.json").read_text("utf-8"))["files"]
+    prefix = f"codex/{folder}/" if folder else "codex/"
+    sums = [
+        counted["tokens_sum_last_dedup"]
+        for name, counted in expected.items()
+        if name.startswith(prefix) and counted["tokens_sum_last_dedup"]
+    ]
+    assert sums
+
+    cli("--db", database, "import", "--path", corpus / "codex" / folder)
+    (row,) = json.loads(cli("--db", database, "usage", "--by", "source", "--json").out)
+
+    names = ("input_tokens", "cached_input_tokens", "output_tokens", "reasoning_output_tokens")
+    given, cached, output, reasoning = (sum(one[name] for one in sums) for name in names)
+    assert row["key"] == "codex"
+    assert row["input_tokens"] == given - cached
+    assert row["cache_read_tokens"] == cached
+    assert (row["output_tokens"], row["reasoning_tokens"]) == (output, reasoning)
 
 
 def test_all_agents_of_the_corpus_together(cli: Cli, corpus: Path, tmp_path: Path) -> None:

@@ -140,6 +140,7 @@ class TestInTheMiddle:
         assert failure.path == folder / "b.parrot"
         assert "the parrot importer made rows that cannot be stored" in failure.message
         assert counts(store.connection, folder / "b.parrot")["lines"] == 0
+        assert (report.files, report.read, report.lines) == (3, 2, 3)
         assert [session.id for session in store.sessions()] == ["a", "c"]
         assert store.session("c").message_count == 2
 

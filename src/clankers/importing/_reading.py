@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from clankers.importing import _watermarks as watermarks
+from clankers.importing._report import Counts
 
 if TYPE_CHECKING:
     from clankers.importers import Batch
@@ -35,10 +36,17 @@ class Reading:
         self.stored = stored or row
         self.improved = improved
         self.batches: list[Batch] = []
+        self.counts = Counts()
         self.failure: str | None = None
 
     def add(self, batch: Batch) -> None:
         self.batches.append(batch)
+        counts = self.counts
+        counts.imported += batch.imported
+        counts.noise += batch.noise
+        counts.unknown += batch.unknown
+        counts.malformed += len(batch.malformed)
+        counts.bytes_read += batch.resume.offset - self.row.watermark
         self.row = watermarks.advanced(self.row, batch)
 
     def pause(self) -> None:
@@ -49,6 +57,7 @@ class Reading:
         """Makes the row fit to be stored, at the end of the file or of its readable part."""
         self.failure = failure
         if failure is None:
+            self.counts.read = 1
             self.row = watermarks.finished(self.row, self.found)
         else:
             self.row = watermarks.paused(self.row, self.found, failure=failure)
@@ -56,11 +65,14 @@ class Reading:
     def refuse(self, failure: str) -> None:
         """Drops batches that the store would not take."""
         self.batches = []
+        self.counts = Counts()
         self.failure = failure
         self.row = watermarks.paused(self.stored, self.found, failure=failure)
 
     def settle(self) -> None:
-        """Everything was stored, or need not be."""
+        """Everything was stored, or need not be; only now it counts as read."""
+        self.found.report.add(self.counts)
+        self.counts = Counts()
         self.batches = []
         self.stored = self.row
 

@@ -117,21 +117,13 @@ class Run:
         return Reading(found, watermarks.unread(found, read_by=read_by), improved=improved)
 
     def _add(self, reading: Reading, batch: Batch) -> None:
-        counts, length = reading.found.report, batch.resume.offset - reading.row.watermark
-        counts.imported += batch.imported
-        counts.noise += batch.noise
-        counts.unknown += batch.unknown
-        counts.malformed += len(batch.malformed)
-        counts.bytes_read += length
+        self._bytes += batch.resume.offset - reading.row.watermark
         reading.add(batch)
         if self._dry_run:
             reading.batches.clear()
-        self._bytes += length
         self._rows += len(batch.messages) + len(batch.tools) + len(batch.usage)
 
     def _end(self, reading: Reading, failure: str | None) -> None:
-        if failure is None:
-            reading.found.report.read += 1
         reading.end(failure)
         self._waiting.append(reading)
         if self._is_enough():
@@ -151,6 +143,7 @@ class Run:
         if readings and not self._dry_run:
             self._writer.store(readings, in_background=in_background)
         for one in readings:
+            one.settle()
             if one.failure is not None:
                 self._report.failures.append(Failure(one.found.path, one.failure))
 

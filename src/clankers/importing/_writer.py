@@ -64,8 +64,6 @@ class Writer:
             # Some file has rows that cannot be stored; the others have a right to theirs.
             self._pricer = None
             self._store_each(news)
-        for one in readings:
-            one.settle()
 
     def _store_all(self, readings: Sequence[Reading], *, in_background: bool) -> None:
         with ExitStack() as transaction:
@@ -103,7 +101,7 @@ class Writer:
                 raise ImporterError(
                     f"the {agent} importer made rows that cannot be stored: {problem}"
                 ) from problem
-        reading.found.report.rows_written += self._store.connection.total_changes() - before
+        reading.counts.rows_written = self._store.connection.total_changes() - before
         write_source(self._store.connection, reading.row)
         return touched
 

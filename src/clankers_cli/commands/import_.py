@@ -43,7 +43,7 @@ def configure(parser: ArgumentParser) -> None:
 def run(args: Namespace) -> int:
     path = _context.database_path(args)
     with ExitStack() as stack:
-        store = stack.enter_context(Store.open(_written_to(path, args, stack)))
+        store = _opened(path, args, stack)
         bar = stack.enter_context(_Bar())
         report = import_sessions(
             store,
@@ -61,13 +61,14 @@ def run(args: Namespace) -> int:
     return _print_failures(report)
 
 
-def _written_to(path: Path, args: Namespace, stack: ExitStack) -> Path:
-    """The database; for a dry run without one, a passing one, so that none is made."""
+def _opened(path: Path, args: Namespace, stack: ExitStack) -> Store:
+    """The store; a dry run only reads it, and where there is none makes none."""
     if args.dry_run and not path.exists():
         from tempfile import TemporaryDirectory  # slow to import, and seldom needed
 
-        return Path(stack.enter_context(TemporaryDirectory()), path.name)
-    return path
+        passing = Path(stack.enter_context(TemporaryDirectory()), path.name)
+        return stack.enter_context(Store.open(passing))
+    return stack.enter_context(Store.open(path, read_only=args.dry_run))
 
 
 class _Bar(ExitStack):

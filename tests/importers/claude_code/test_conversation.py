@@ -284,6 +284,7 @@ def test_what_is_told_to_the_model_alone_is_noise(tmp_path: Path) -> None:
     assert layout(archive.message.content) == [
         {"type": "document", "attachment": PIXEL_HASH, "media_type": "image/png"}
     ]
+    assert archive.message.role == "system"
 
 
 def test_images_are_stored_once(tmp_path: Path) -> None:

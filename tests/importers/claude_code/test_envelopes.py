@@ -163,3 +163,24 @@ def test_new_name(command: str, expected: str | None) -> None:
 def test_agent_task(text: str, expected: tuple[str, str] | None) -> None:
     """Shell commands in the background notify in the same way, but are no subagents."""
     assert agent_task(text) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<command-name>" + " " * 200_000,
+        "<command-name>" * 20_000,
+        "<command-name>x</command-name>" + "<a>" * 50_000,
+        "/rename " + " " * 200_000 + "\n",
+    ],
+)
+def test_no_prompt_takes_long(text: str) -> None:
+    """A pattern that looks at every pair of places would not be done within the day."""
+    spoken_parts(text)
+    new_name(text)
+
+
+def test_no_notification_takes_long() -> None:
+    """The same holds for what is looked for in notifications."""
+    text = '<task-notification><summary>Agent "x' + "<task-id>" + " " * 200_000
+    assert agent_task(text) is None

@@ -302,3 +302,17 @@ def test_a_message_id_of_another_line_is_another_response(tmp_path: Path) -> Non
         ("claude-code:msg_1:req_1", 10, 5),
         ("claude-code:msg_2:req_1", 10, 5),
     ]
+
+
+def test_a_response_without_any_id_is_one_of_its_session(tmp_path: Path) -> None:
+    """Where nothing names a response its line does, which other sessions have as well."""
+    nameless = {
+        "type": "assistant",
+        "message": {"model": MODEL, "content": "Hi", "usage": {"output_tokens": 5}},
+    }
+    rows = [
+        imported(transcript(tmp_path, user("Hello", 1), nameless, name=name)).response
+        for name in (SESSION, SESSION[:-1] + "f")
+    ]
+    assert rows[0].id == f"claude-code:{SESSION}:L2:-"
+    assert rows[0].id != rows[1].id

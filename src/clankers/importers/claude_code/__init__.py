@@ -40,7 +40,7 @@ class ClaudeCode:
     """The importer of Claude Code's JSON Lines."""
 
     agent = "claude-code"
-    version = 2
+    version = 1
 
     def roots(self, environ: Mapping[str, str], home: Path) -> list[Path]:
         """`$CLAUDE_CONFIG_DIR` (one or several, by comma), else both places Claude Code uses.

@@ -7,16 +7,17 @@ from typing import Literal, TypeAlias
 
 Role: TypeAlias = Literal["user", "system"]
 
-_COMMAND_NAME = re.compile(r"<command-name>\s*(.*?)\s*</command-name>", re.DOTALL)
-_COMMAND_MESSAGE = re.compile(r"<command-message>\s*(.*?)\s*</command-message>", re.DOTALL)
-_COMMAND_ARGUMENTS = re.compile(r"<command-args>\s*(.*?)\s*</command-args>", re.DOTALL)
 _TYPED = re.compile(r"<(bash-input|user-memory-input)>(.*?)</\1>", re.DOTALL)
-_ANY_ELEMENT = re.compile(r"<([\w-]+)>.*?</\1>", re.DOTALL)
-_RENAMED = re.compile(r"/rename\s+(.*\S)\s*", re.DOTALL)
 _SLASH_COMMAND = re.compile(r"/[\w:.-]+(?:\s|$)")
-_TASK_ID = re.compile(r"<task-id>\s*([^<]+?)\s*</task-id>")
-_TASK_CALL = re.compile(r"<tool-use-id>\s*([^<]+?)\s*</tool-use-id>")
 
+# What a command's envelope holds; the rest of its text was typed behind it.
+_COMMAND_ELEMENTS = (
+    "command-name",
+    "command-message",
+    "command-args",
+    "command-contents",
+    "skill-format",
+)
 _COMMAND_OPENINGS = ("<command-name>", "<command-message>")
 _TYPED_AFTER = {"bash-input": "! ", "user-memory-input": "# "}
 # Elements that the program wraps its own words in, whatever stands after them.
@@ -74,8 +75,8 @@ def is_command(text: str) -> bool:
 
 def new_name(command: str) -> str | None:
     """The name that a `/rename` command gives its session."""
-    found = _RENAMED.fullmatch(command)
-    return found[1] if found else None
+    verb, *name = command.split(None, 1)[:2] or [""]
+    return name[0].rstrip() if verb == "/rename" and name else None
 
 
 def agent_task(text: str) -> tuple[str, str] | None:
@@ -85,14 +86,34 @@ def agent_task(text: str) -> tuple[str, str] | None:
     """
     if _NOTIFICATION not in text or '<summary>Agent "' not in text:
         return None
-    call, task = _TASK_CALL.search(text), _TASK_ID.search(text)
-    return (call[1], task[1]) if call and task else None
+    call, task = _element(text, "tool-use-id"), _element(text, "task-id")
+    return (call, task) if call and task else None
 
 
 def _command(envelope: str) -> str:
-    named = _COMMAND_NAME.search(envelope) or _COMMAND_MESSAGE.search(envelope)
-    if named is None:
+    name = _element(envelope, "command-name") or _element(envelope, "command-message")
+    if name is None:
         return envelope
-    arguments = _COMMAND_ARGUMENTS.search(envelope)
-    words = ["/" + named[1].removeprefix("/"), arguments[1] if arguments else ""]
-    return " ".join(filter(None, [*words, _ANY_ELEMENT.sub("", envelope).strip()]))
+    rest = envelope
+    for element in _COMMAND_ELEMENTS:
+        rest = _without(rest, element)
+    words = ["/" + name.removeprefix("/"), _element(envelope, "command-args") or "", rest.strip()]
+    return " ".join(filter(None, words))
+
+
+# Both by plain search: a pattern that skips blanks on either side takes hours over a long
+# run of them, and any text can be a prompt.
+
+
+def _element(text: str, name: str) -> str | None:
+    """What stands in the first element of that name, or None when there is none or it is empty."""
+    _before, opening, rest = text.partition(f"<{name}>")
+    content, closing, _after = rest.partition(f"</{name}>")
+    return content.strip() or None if opening and closing else None
+
+
+def _without(text: str, name: str) -> str:
+    """`text` without the first element of that name."""
+    before, opening, rest = text.partition(f"<{name}>")
+    _content, closing, after = rest.partition(f"</{name}>")
+    return before + after if opening and closing else text

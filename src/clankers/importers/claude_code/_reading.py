@@ -128,12 +128,12 @@ class Reading:
             self._messages.results(written, results)
             if len(results) == len(blocks):
                 return "imported"
-        is_summary = line.is_compact_summary is True
+        is_summary, is_meta = line.is_compact_summary is True, line.is_meta is True
         said_blocks = [one for one in enumerate(blocks) if one[1].type != "tool_result"]
-        if line.is_meta is True and not is_summary:
+        if is_meta and not is_summary:
             # What the program tells the model; but a page that it shows, the user saw too.
             said_blocks = [one for one in said_blocks if one[1].type in MEDIA]
-        speaker: Role | None = "system" if is_summary or _is_others(line) else None
+        speaker: Role | None = "system" if is_summary or is_meta or _is_others(line) else None
         was_said = self._messages.say(written, said_blocks, speaker)
         return "imported" if results or was_said else "noise"
 

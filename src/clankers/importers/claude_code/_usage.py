@@ -114,7 +114,7 @@ class Measured:
         details, tools = stated.output_tokens_details, stated.server_tool_use
         session_id = self._state.session_id
         return Usage(
-            f"{AGENT}:{message.native_id}:{response.request_id}",
+            f"{AGENT}:{_archive_wide(message.native_id, session_id)}:{response.request_id}",
             session_id,
             response.began,
             f"{session_id}:{message.key}",
@@ -135,6 +135,12 @@ class Measured:
             cost,
             raw=raw.decode("utf-8", "replace"),
         )
+
+
+def _archive_wide(native_id: str, session_id: str) -> str:
+    """An id of the maker's is one of a kind; a line number only within its session."""
+    is_place = native_id.startswith("L") and native_id[1:].isdecimal()
+    return f"{session_id}:{native_id}" if is_place else native_id
 
 
 def _joined(
