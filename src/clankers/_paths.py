@@ -47,12 +47,6 @@ def config_path() -> Path:
     return data_dir() / "clankers.json"
 
 
-def log_dir() -> Path:
-    if given := os.environ.get("CLANKERS_LOG_PATH"):
-        return Path(given).expanduser()
-    return data_dir() / "logs"
-
-
 def make_private_dir(path: Path) -> None:
     """Creates `path` for its owner alone and takes rights of others away where they have some."""
     path.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -37,9 +37,9 @@ def _aware(milliseconds: int | None) -> datetime | None:
 class Session:
     """One run of one agent.
 
-    `prompt_tokens`, `completion_tokens`, `cost`, `message_count` and `tool_call_count`
-    are derived by the store from the rows it holds; a value given here only stands
-    until then. `relationship` says what the session is to `parent_id`.
+    `prompt_tokens`, `completion_tokens` and `cost` follow the usage that is stored;
+    `message_count` and `tool_call_count` are counted by imports and `Store.refresh`. A
+    value given here only stands until then. `relationship` says what the session is to `parent_id`.
     """
 
     id: str

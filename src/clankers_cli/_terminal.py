@@ -24,13 +24,6 @@ def is_terminal(stream: TextIO | None) -> bool:
     return stream is not None and not stream.closed and stream.isatty()
 
 
-def colour_allowed(stream: TextIO | None) -> bool:
-    """Only on a terminal that knows colours, and not where `NO_COLOR` is set to anything."""
-    if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
-        return False
-    return is_terminal(stream)
-
-
 def width(stream: TextIO | None) -> int:
     """Columns: `COLUMNS` where it is set, else the terminal's, else 80."""
     given = os.environ.get("COLUMNS", "")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TextIO
 
 import pytest
 
-from clankers_cli._terminal import Progress, colour_allowed, is_terminal, width
+from clankers_cli._terminal import Progress, is_terminal, width
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -58,20 +58,6 @@ class TestStreams:
         with (tmp_path / "file").open("w") as file:
             assert not is_terminal(file)
         assert not is_terminal(None)
-
-    @pytest.mark.parametrize(
-        ("name", "value", "allowed"),
-        [("NO_COLOR", "1", False), ("NO_COLOR", "", True), ("TERM", "dumb", False)],
-    )
-    def test_colour(
-        self, monkeypatch: pytest.MonkeyPatch, name: str, value: str, *, allowed: bool
-    ) -> None:
-        """NO_COLOR with any text and a dumb terminal forbid it; a pipe never has it."""
-        with terminal() as (stream, _):
-            assert colour_allowed(stream)
-            monkeypatch.setenv(name, value)
-            assert colour_allowed(stream) is allowed
-        assert not colour_allowed(StringIO())
 
     @pytest.mark.parametrize(
         ("columns", "expected"), [("", 60), ("132", 132), ("0", 60), ("-3", 60), ("wide", 60)]
