@@ -14,7 +14,8 @@ import apsw
 from clankers import __version__, _paths
 from clankers.config import Config
 from clankers.errors import ClankersError
-from clankers.importers import agents, importer
+from clankers.importing._edges import chosen, files_below, roots_of
+from clankers.importing._report import Failure, ImportReport, shown
 from clankers.store import Store
 from clankers.store._connection import translated
 
@@ -62,7 +63,7 @@ def examine(
         found.append(Finding("error", "config", str(problem), problem.hint))
     if database is not None:
         place = Path(database).expanduser()
-    return [*found, *_database(place, thorough=thorough), *_agents()]
+    return [*found, *_database(place, thorough=thorough), *_fetched_prices(), *_agents()]
 
 
 def _versions() -> Finding:
@@ -174,19 +175,50 @@ def _rights(path: Path) -> Iterator[Finding]:
         )
 
 
+def _fetched_prices() -> Iterator[Finding]:
+    """A damaged list stops no import, and is said nowhere else."""
+    from clankers.usage._catalogue import parse_list
+    from clankers.usage._price_list import fetched_path, package_version
+
+    path = fetched_path(package_version())
+    try:
+        parse_list(path.read_bytes())
+    except FileNotFoundError:
+        return
+    except (OSError, ValueError):
+        yield Finding(
+            "warning",
+            "prices",
+            f"{path} cannot be read as a price list; those of the package are in force",
+            "'clankers-cli prices update' fetches it again",
+        )
+
+
 def _agents() -> Iterator[Finding]:
-    environ, home = _paths.environment(), Path.home()
+    report = ImportReport()
     found_any = False
-    for agent in agents():
-        found = importer(agent)
-        for root in found.roots(environ, home):
-            if root.exists():
+    for one in chosen(None, report):
+        for root in roots_of(one, report):
+            if _is_there(root, report):
                 found_any = True
-                files = sum(1 for _path in found.find(root))
-                yield Finding("ok", "agent", f"{agent}: {files} session files in {root}")
-                yield from _retention(agent, root)
+                files = sum(1 for _path in files_below(one, root, report))
+                yield Finding("ok", "agent", f"{one.agent}: {files} session files in {root}")
+                yield from _retention(one.agent, root)
+    for path, message in report.failures:
+        yield Finding("warning", "agent", f"{shown(path)}: {message}", "imports leave it out")
     if not found_any:
         yield Finding("note", "agent", "no agent's sessions are on this machine")
+
+
+def _is_there(root: Path, report: ImportReport) -> bool:
+    try:
+        root.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as problem:
+        report.failures.append(Failure(root, problem.strerror or str(problem)))
+        return False
+    return True
 
 
 def _retention(agent: str, root: Path) -> Iterator[Finding]:

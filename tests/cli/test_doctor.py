@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import TYPE_CHECKING
 
+import pytest
+
+from clankers import _paths
 from clankers.models import Usage
 from clankers.store import Store
+from clankers.usage._price_list import package_version
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -109,3 +114,64 @@ def test_what_imports_left_out_is_named(cli: Cli, home: Path) -> None:
     cli("import")
 
     assert "1 lines are not JSON" in cli("doctor").out
+
+
+def test_a_damaged_price_list_is_warned_about(cli: Cli) -> None:
+    """Pricing goes on with the package's list, so only doctor tells."""
+    fetched = _paths.data_dir() / f"prices-{package_version()}.json"
+    fetched.parent.mkdir(parents=True)
+    fetched.write_text('[{"id": "anth')
+
+    done = cli("doctor")
+
+    assert done.code == 0
+    assert f"{fetched} cannot be read as a price list" in done.out
+    assert "prices update" in done.out
+
+
+@pytest.mark.parametrize(
+    ("source", "told"),
+    [
+        ("import no_such_module", "does not load"),
+        ("class IMPORTER:\n agent = 'magpie'\n def roots(*_): raise KeyError('nest')", "'nest'"),
+        (
+            (
+                "class IMPORTER:\n agent = 'magpie'\n def roots(_, home): return [home]\n def find(_):"
+                " raise RuntimeError('the twig broke')"
+            ),
+            "the twig broke",
+        ),
+    ],
+)
+def test_a_broken_importer_does_not_stop_the_report(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str, told: str
+) -> None:
+    """What another package's importer fails with is a warning among the findings."""
+    declared = tmp_path / "clankers_magpie-1.0.dist-info"
+    declared.mkdir()
+    (declared / "METADATA").write_text("Metadata-Version: 2.1\nName: clankers-magpie\nVersion: 1\n")
+    (declared / "entry_points.txt").write_text(
+        "[clankers.importers]\nmagpie = doctored_magpie:IMPORTER\n"
+    )
+    (tmp_path / "doctored_magpie.py").write_text(source)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "doctored_magpie", raising=False)
+
+    done = cli("doctor", "--json")
+
+    assert done.code == 0
+    (found,) = [one for one in json.loads(done.out)["findings"] if told in one["message"]]
+    assert (found["level"], found["subject"]) == ("warning", "agent")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="other names are refused there")
+def test_a_folder_that_cannot_be_looked_at_is_warned_about(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the system says of it is told, and the report goes on."""
+    monkeypatch.setenv("CODEX_HOME", "/" + "x" * 300)
+
+    done = cli("doctor")
+
+    assert done.code == 0
+    assert "File name too long" in done.out

@@ -235,6 +235,27 @@ class TestPriceList:
         write_list(_paths.data_dir() / "prices-0.0.1.json")
         assert priced(store, used("a", **SONNET)) == {"a": (SONNET_COST, "genai-prices")}
 
+    @pytest.mark.parametrize("length", [0, 1, 120])
+    def test_a_damaged_list_is_not(self, store: Store, length: int) -> None:
+        """A truncated file stops no pricing: the package's list is in force, and named."""
+        fetched = _paths.data_dir() / f"prices-{package_version()}.json"
+        write_list(fetched)
+        fetched.write_bytes(fetched.read_bytes()[:length])
+        assert priced(store, used("a", **SONNET)) == {"a": (SONNET_COST, "genai-prices")}
+        assert store.connection.execute("SELECT price_version FROM usage").get == VERSION
+
+    def test_a_list_that_says_something_else(self, store: Store) -> None:
+        """Whole JSON that is no price list does not stop pricing either."""
+        fetched = _paths.data_dir() / f"prices-{package_version()}.json"
+        fetched.parent.mkdir(parents=True)
+        fetched.write_text('[{"id": 3}]')
+        assert priced(store, used("a", **SONNET)) == {"a": (SONNET_COST, "genai-prices")}
+
+    def test_an_estimate_is_not_unpriced(self, store: Store) -> None:
+        """Nobody can give it a price, so that nobody is told that one is missing."""
+        store.upsert_many([used("a", estimated=True, **SONNET), used("b", model="mine")])
+        assert price_usage(store) == PriceReport(rows=2, changed=0, unpriced=1)
+
 
 def write_list(path: Path) -> None:
     """A price list in which Anthropic takes $6 in and $10 out."""

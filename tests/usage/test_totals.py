@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from datetime import UTC, datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
@@ -11,7 +12,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from clankers.errors import NotADatabaseError, UsageError
+from clankers.errors import NewerSchemaError, NotADatabaseError, UsageError
+from clankers.store import Store
+from clankers.store._migrations import MIGRATIONS
+from clankers.store._schema import SCHEMA_VERSION
 from clankers.usage import (
     UnpricedModel,
     UsageTotal,
@@ -27,7 +31,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from clankers.models import Usage
-    from clankers.store import Store
 
 NO_TOKENS = (0, 0, 0, 0, 0, 0)
 
@@ -330,6 +333,13 @@ class TestUnpriced:
         assert unpriced_models(store) == expected
         assert usage_report(store, zone=UTC).unpriced == expected
 
+    def test_an_estimate_needs_no_price(self, store: Store) -> None:
+        """It counts as a response without a cost, but a price for its model would not help."""
+        store.upsert_many([used("a", model="x"), used("b", session_id="s2", estimated=True)])
+        report = usage_report(store, zone=UTC)
+        assert report.total.unpriced_responses == 2
+        assert report.unpriced == unpriced_models(store) == [UnpricedModel("anthropic", "x", 1, 0)]
+
 
 class TestPaths:
     def test_a_path_will_do(self, store: Store) -> None:
@@ -345,6 +355,20 @@ class TestPaths:
         with pytest.raises(NotADatabaseError, match="another program") as caught:
             total_usage(path)
         assert "--db" in caught.value.hint
+
+    def test_a_newer_schema(self, tmp_path: Path) -> None:
+        """A newer program may count otherwise: no total is made of what it wrote."""
+        path = tmp_path / "newer.db"
+        Store.open(path).close()
+        newer = "INSERT INTO schema_migrations VALUES (1000, 0, '', '')"
+        with closing(apsw.Connection(str(path))) as connection:
+            connection.execute(newer)
+        with pytest.raises(NewerSchemaError, match="has schema 1000"):
+            total_usage(path)
+
+    def test_the_schema_is_that_of_the_last_migration(self) -> None:
+        """Reports compare with a constant, so as not to load the migrations."""
+        assert MIGRATIONS[-1].version == SCHEMA_VERSION
 
     def test_inside_a_transaction(self, store: Store) -> None:
         """A store's own uncommitted rows are counted."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from clankers import errors
 from clankers.store._connection import BUSY_TIMEOUT_MS, open_writer, translated
 from clankers.store._files import tighten
-from clankers.store._schema import INDEXES, TABLES
+from clankers.store._schema import INDEXES, SCHEMA_VERSION, TABLES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -46,7 +46,6 @@ def _m001_archive(connection: apsw.Connection) -> None:
 
 
 MIGRATIONS = (Migration(1, "the archive", TABLES + INDEXES, _m001_archive),)
-SCHEMA_VERSION = MIGRATIONS[-1].version
 
 
 def open_current(

@@ -7,6 +7,7 @@ rate. Its own rules, such as what counts as what when a price is missing, thus s
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING
 
@@ -33,7 +34,7 @@ UNKNOWN = Period(0, FOREVER, ())
 
 
 class Catalogue:
-    """One price list, by default the one inside the package.
+    """One price list: the one inside the package, unless a fetched one can be read.
 
     Nothing is set in the package itself: a program that embeds us may use it too.
     """
@@ -82,7 +83,8 @@ def parse_list(content: bytes) -> list[Provider]:
 
 def _providers(fetched: Path | None) -> list[Provider]:
     if fetched is not None:
-        return parse_list(fetched.read_bytes())
+        with suppress(OSError, ValueError):
+            return parse_list(fetched.read_bytes())
     from genai_prices.data import providers
 
     return providers

@@ -5,6 +5,7 @@ Cheap enough for every import: nothing here loads the package.
 
 from __future__ import annotations
 
+import json
 import zlib
 from pathlib import Path
 from typing import NamedTuple
@@ -25,13 +26,16 @@ def current_list() -> PriceList:
     """The list to price with now.
 
     A fetched list goes with the version of the package that it was fetched by: a newer
-    package brings newer prices of its own.
+    package brings newer prices of its own. One that is damaged is passed over.
     """
     package = package_version()
     path = fetched_path(package)
     try:
         content = path.read_bytes()
-    except OSError:
+        is_whole = bool(json.loads(content))
+    except (OSError, ValueError):
+        is_whole = False
+    if not is_whole:
         return PriceList(f"genai-prices {package}", None)
     return PriceList(f"genai-prices {package} fetched {zlib.crc32(content):08x}", path)
 

@@ -42,6 +42,7 @@ _PRICED_BY = (
     "reasoning_tokens",
     "web_searches",
 )
+_ESTIMATED = _PRICED_BY.index("estimated")
 _COUNTS = slice(7, 14)
 # A transaction touches so many neighbouring rows, and takes a quarter of a second.
 _PRICED_TOGETHER = 20_000
@@ -63,7 +64,7 @@ class PriceReport(NamedTuple):
     Attributes:
         rows: responses that had no cost yet, or one of another price list.
         changed: those of them whose cost changed.
-        unpriced: those of them that nobody has a price for.
+        unpriced: those of them that nobody has a price for; estimates never have one.
     """
 
     rows: int
@@ -222,7 +223,7 @@ class _Run:
         for row in rows:
             found = quote(row)
             n, session_id, old_cost, old_source = row[len(_PRICED_BY) :]
-            self.unpriced += found[0] is None
+            self.unpriced += found[0] is None and not row[_ESTIMATED]
             if found[0] != old_cost or found[1] != old_source:
                 changes.append((*found, n))
                 sessions.add(session_id)

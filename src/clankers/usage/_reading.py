@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import apsw
 
 from clankers.store._connection import open_reader, translated
+from clankers.store._schema import SCHEMA_VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,7 +28,7 @@ def reading(store_or_path: Store | str | os.PathLike[str]) -> Iterator[apsw.Conn
     path = Path(store_or_path)
     connection = open_reader(path)
     try:
-        with translated(path), _of_our_schema(connection, path), connection:
+        with translated(path), connection, _of_our_schema(connection, path):
             yield connection
     finally:
         connection.close()
@@ -35,12 +36,19 @@ def reading(store_or_path: Store | str | os.PathLike[str]) -> Iterator[apsw.Conn
 
 @contextmanager
 def _of_our_schema(connection: apsw.Connection, path: Path) -> Iterator[None]:
-    """Says what is wrong with a database that has not the tables and columns it should."""
+    """Says what is wrong with a database of another schema, or without the tables it should have."""
     try:
+        version = connection.execute("SELECT max(version) FROM schema_migrations").get
+        if version != SCHEMA_VERSION:
+            _check(connection, path)
         yield
     except apsw.SQLError:
-        # Imported here: migrations take 9 ms to load, and a good database needs none.
-        from clankers.store._migrations import check_version
-
-        check_version(connection, path)
+        _check(connection, path)
         raise
+
+
+def _check(connection: apsw.Connection, path: Path) -> None:
+    # Imported here: migrations take 9 ms to load, and a good database needs none.
+    from clankers.store._migrations import check_version
+
+    check_version(connection, path)

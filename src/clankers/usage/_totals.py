@@ -84,6 +84,8 @@ class UsageTotal(NamedTuple):
 class UnpricedModel(NamedTuple):
     """A model whose responses nobody has a price for; "" where the agent did not say which.
 
+    Estimates are not among them: no price would give them a cost.
+
     Attributes:
         provider: as the agent calls it.
         model: as the agent calls it; `set_price` takes this name.
@@ -237,7 +239,8 @@ def _grand_total(totals: list[UsageTotal], sessions: int) -> UsageTotal:
 def _unpriced(connection: apsw.Connection, rows: Selection) -> list[UnpricedModel]:
     found = connection.execute(
         f"SELECT coalesce(u.provider, ''), coalesce(u.model, ''), count(*), {ALL_TOKENS}"
-        f" FROM usage u WHERE u.cost IS NULL AND {rows.sql} GROUP BY 1, 2 ORDER BY 4 DESC, 1, 2",
+        f" FROM usage u WHERE u.cost IS NULL AND NOT u.estimated AND {rows.sql}"
+        " GROUP BY 1, 2 ORDER BY 4 DESC, 1, 2",
         rows.values,
     )
     return [UnpricedModel(*row) for row in found]

@@ -132,7 +132,9 @@ def _told(by: str, report: UsageReport) -> str:
     )
     rows = [_row(total) for total in report.rows]
     table = _table(columns, rows, left={0}, last=_row(report.total))
-    return f"{table}\n\n{_unpriced(report)}" if report.unpriced else table
+    unpriced = [_unpriced(report)] if report.unpriced else []
+    notes = "\n".join([*unpriced, *_estimates(report)])
+    return f"{table}\n\n{notes}" if notes else table
 
 
 def _row(total: UsageTotal) -> list[str]:
@@ -173,8 +175,7 @@ def _unpriced(report: UsageReport) -> str:
     names = ", ".join(_model(one) for one in named)
     more = len(report.unpriced) - len(named)
     others = f" and {more} more" if more else ""
-    count = report.total.unpriced_responses
-    responses = "1 response" if count == 1 else f"{count:,} responses"
+    responses = _responses(_without_price(report))
     lines = [f"no price for {responses} of {visible(names)}{others}"]
     if example := next((one.model for one in named if one.model), None):
         lines.append(
@@ -182,6 +183,21 @@ def _unpriced(report: UsageReport) -> str:
             " (per million tokens)"
         )
     return "\n".join(lines)
+
+
+def _estimates(report: UsageReport) -> list[str]:
+    """What no price would help: `unpriced` names no estimates, where the total counts them."""
+    count = report.total.unpriced_responses - _without_price(report)
+    what = "is an estimate" if count == 1 else "are estimates"
+    return [f"{_responses(count)} without a cost {what}"] if count else []
+
+
+def _without_price(report: UsageReport) -> int:
+    return sum(one.responses for one in report.unpriced)
+
+
+def _responses(count: int) -> str:
+    return "1 response" if count == 1 else f"{count:,} responses"
 
 
 def _model(one: UnpricedModel) -> str:
