@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -11,6 +11,9 @@ import msgspec
 LARGEST_INTEGER = 2**63 - 1
 TITLE_CHARACTERS = 120
 _MILLISECONDS_FROM = 10**11
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
+_HALF = _MILLISECOND / 2
 _LONGEST_DATE = len("20251101")
 # The last moment of the year 9999, after which no date can be written.
 _LATEST = 253_402_300_799_999
@@ -48,7 +51,8 @@ def milliseconds(value: Any) -> int | None:
             moment = datetime.fromisoformat(value)
             if moment.tzinfo is None:
                 moment = moment.replace(tzinfo=UTC)
-            return max(0, round(moment.timestamp() * 1000))
+            # By whole numbers: a float loses microseconds in far centuries.
+            return max(0, (moment - _EPOCH + _HALF) // _MILLISECOND)
         except (ValueError, OverflowError):
             return None
     if type(value) is int or type(value) is float:

@@ -253,6 +253,37 @@ def test_damaged_lines_in_pieces(lines: list[bytes], data: st.DataObject) -> Non
         assert sum(one.lines for one in [*first, *rest]) == present
 
 
+MANY = 50_000
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        answer([{"type": "text", "text": str(n)} for n in range(MANY)]),
+        answer([{"type": "strange", "n": n} for n in range(MANY)]),
+        answer([call(f"t{n}") for n in range(MANY)]),
+        user([{"type": "strange", "n": n} for n in range(MANY)]),
+        user([{"type": "tool_result", "tool_use_id": str(n), "content": "a"} for n in range(MANY)]),
+        user("<system-reminder>a</system-reminder>" * MANY),
+        user("<command-name>" + " " * 10 * MANY),
+        user("<bash-stdout>" * MANY),
+    ],
+)
+def test_a_line_of_many_parts_takes_no_hours(record: Record) -> None:
+    """Nothing in it is compared with everything else in it."""
+    (batch,) = read([record])
+    assert batch.imported == 1
+
+
+def test_many_lines_of_one_answer_take_no_hours() -> None:
+    """Nor are its lines."""
+    lines = [answer(str(n), n % 60, request=f"req_{n}") for n in range(5_000)]
+    (batch,) = read(lines)
+    assert len({one.id for one in batch.usage}) == 5_000
+    (message,) = batch.messages
+    assert len((message.text_content or "").split()) == 5_000
+
+
 @pytest.mark.parametrize("name", ["agent-a1", "copy", SESSION])
 def test_a_file_of_garbage(tmp_path: Path, name: str) -> None:
     """All of it is malformed, and there is no session."""

@@ -75,6 +75,58 @@ def test_the_same_words_said_twice_stay_two_messages(tmp_path: Path) -> None:
     assert len(imported(rollout(tmp_path, header(), *events)).spoken) == 3
 
 
+def test_texts_that_begin_alike_are_two(tmp_path: Path) -> None:
+    """All of a text is compared, so an answer that only an event tells is not lost."""
+    opening = (
+        "I read the whole file and ran every one of its tests, and this is what I found: " * 60
+    )
+    lines = [
+        message("user", opening + "one"),
+        event("user_message", message=opening + "two"),
+        message("assistant", opening + "three"),
+        event("task_started"),
+        message("user", "Go on"),
+        event("agent_message", message=opening + "four"),
+    ]
+    assert imported(rollout(tmp_path, header(), *lines)).spoken == [
+        ("user", opening + "one"),
+        ("user", opening + "two"),
+        ("assistant", opening + "three"),
+        ("user", "Go on"),
+        ("assistant", opening + "four"),
+    ]
+
+
+@pytest.mark.parametrize("is_event_first", [True, False])
+@pytest.mark.parametrize(
+    "named", [{"images": [DATA_URL]}, {"images": [], "local_images": ["/tmp/a.png"]}]
+)
+def test_a_prompt_of_an_image_alone_is_one(
+    tmp_path: Path, named: Record, *, is_event_first: bool
+) -> None:
+    """The item and the event of it are one message; the event may name a file instead of bytes."""
+    content = [{"type": "input_image", "image_url": DATA_URL}]
+    told = [
+        item("message", role="user", content=content),
+        event("user_message", message="", **named),
+    ]
+    if is_event_first:
+        told.reverse()
+    (said,) = imported(rollout(tmp_path, header(), *told)).messages.values()
+    assert (said.role, said.text_content) == ("user", None)
+    assert PIXEL_HASH in (said.content or "")
+
+
+def test_prompts_of_different_images_are_two(tmp_path: Path) -> None:
+    """What is compared is the image, not that there is one."""
+    other = f"data:image/png;base64,{base64.b64encode(b'another').decode()}"
+    told = [
+        item("message", role="user", content=[{"type": "input_image", "image_url": DATA_URL}]),
+        event("user_message", message="", images=[other]),
+    ]
+    assert len(imported(rollout(tmp_path, header(), *told)).messages) == 2
+
+
 def test_the_same_words_much_later_are_another_message(tmp_path: Path) -> None:
     """An event answers only for an item that stands near it."""
     between = [event("task_started")] * 70

@@ -84,14 +84,29 @@ def test_a_single_file_may_have_any_name(tmp_path: Path) -> None:
     assert list(IMPORTER.find(tmp_path / "missing")) == []
 
 
+@pytest.mark.parametrize("mark", ["config.toml", "auth.json", "history.jsonl"])
+def test_only_in_an_agents_root_the_search_is_narrowed(tmp_path: Path, mark: str) -> None:
+    """A folder called sessions beside others hides none of them, unless the root is Codex's."""
+    own, saved = "sessions/rollout-1-a.jsonl", "backup/sessions/rollout-2-b.jsonl"
+    place(tmp_path, own, saved, f".codex/{own}", f".codex/{saved}")
+    assert found(tmp_path / ".codex") == [own]
+    assert found(tmp_path) == [f".codex/{own}", own, f".codex/{saved}", saved]
+    place(tmp_path, mark)
+    assert found(tmp_path) == [own]
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="needs symbolic links and pipes")
-def test_links_that_lead_back_and_pipes_do_not_hang(tmp_path: Path) -> None:
-    """A linked folder is entered once, and only plain files are found."""
-    place(tmp_path, "elsewhere/2025/rollout-1-a.jsonl")
-    (tmp_path / "sessions").symlink_to(tmp_path / "elsewhere")
-    (tmp_path / "elsewhere/2025/again").symlink_to(tmp_path / "elsewhere")
-    os.mkfifo(tmp_path / "elsewhere/2025/rollout-2-b.jsonl")
-    assert found(tmp_path) == ["sessions/2025/rollout-1-a.jsonl"]
+def test_links_below_the_folders_and_pipes_are_left_out(tmp_path: Path) -> None:
+    """Only the folder of the rollouts itself may be a link, as to another disk."""
+    root, elsewhere = tmp_path / ".codex", tmp_path / "elsewhere"
+    place(tmp_path, "elsewhere/2025/rollout-1-a.jsonl", "outside/rollout-3-c.jsonl")
+    root.mkdir()
+    (root / "sessions").symlink_to(elsewhere)
+    (elsewhere / "2025/again").symlink_to(elsewhere)
+    (elsewhere / "2025/outside").symlink_to(tmp_path / "outside")
+    os.mkfifo(elsewhere / "2025/rollout-2-b.jsonl")
+    assert found(root) == ["sessions/2025/rollout-1-a.jsonl"]
+    assert found(elsewhere) == ["2025/rollout-1-a.jsonl"]
 
 
 def test_recognises_each_layout_and_nothing_else(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -27,6 +28,7 @@ from ._rollouts import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from ._rollouts import Record
@@ -295,3 +297,45 @@ def test_a_compacted_copy_is_no_compaction_of_the_fork(tmp_path: Path) -> None:
         thread=CHILD,
     )
     assert imported(child).compactions == {}
+
+
+def test_a_home_is_listed_once_for_all_its_forks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second fork of a parent lists no folder; a parent that came since is still found."""
+    listed: list[object] = []
+    real_walk = os.walk
+
+    def noted_walk(top: str) -> Iterator[tuple[str, list[str], list[str]]]:
+        listed.append(top)
+        return real_walk(top)
+
+    monkeypatch.setattr(os, "walk", noted_walk)
+    rollout(tmp_path, header(), *parent_lines(named_turns=True))
+    copies = parent_lines(named_turns=True, second=100)
+    forks = [CHILD, CHILD.replace("2", "3")]
+    for fork in forks:
+        mark = header(fork, 100, forked_from_id=THREAD)
+        path = rollout(tmp_path, mark, *copies, *own_lines(named_turns=True), thread=fork)
+        assert imported(path).used == [(30, 20, 5)]
+    assert len(listed) == 2  # sessions and archived_sessions
+    later = CHILD.replace("2", "4")
+    mark = header(CHILD, 100, forked_from_id=later)
+    orphan = rollout(tmp_path, mark, *copies, *own_lines(named_turns=True), thread=CHILD)
+    assert len(imported(orphan).used) == 3
+    rollout(tmp_path, header(later), *parent_lines(named_turns=True), thread=later)
+    assert imported(orphan).used == [(30, 20, 5)]
+
+
+def test_outside_a_home_only_the_files_own_folder_is_searched(tmp_path: Path) -> None:
+    """What lies below a folder of copied files may be anything, and much of it."""
+    below = tmp_path / "below"
+    below.mkdir()
+    plain = rollout(tmp_path, header(), *parent_lines(named_turns=True))
+    mark = child_header()
+    child = rollout(tmp_path, mark, *parent_lines(named_turns=True, second=100), thread=CHILD)
+    plain = plain.rename(below / plain.name)
+    child = child.rename(tmp_path / child.name)
+    assert len(imported(child).used) == 2
+    plain.rename(tmp_path / plain.name)
+    assert imported(child).used == []

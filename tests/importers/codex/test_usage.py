@@ -147,6 +147,29 @@ def test_no_count_is_ever_negative(tmp_path: Path, wild: Record) -> None:
     assert sum(row.output_tokens for row in rows) in (0, 5)
 
 
+@pytest.mark.parametrize(
+    ("name", "used"),
+    [
+        ("input_tokens", (0, 40, 10)),
+        ("cached_input_tokens", (100, 0, 10)),
+        ("cache_write_input_tokens", (60, 40, 10)),
+        ("output_tokens", (60, 40, 0)),
+    ],
+)
+def test_what_is_too_large_to_be_a_count_is_none(
+    tmp_path: Path, name: str, used: tuple[int, int, int]
+) -> None:
+    """Larger than 10**12 is 0: the file is read on, and sums in SQL stay whole numbers."""
+    wild = {**FIRST, name: 9 * 10**18}
+    path = rollout(tmp_path, header(), message("assistant", "Hi"), tokens(wild, wild))
+    archive = imported(path)
+    assert archive.used == [used]
+    (row,) = archive.usage.values()
+    assert row.cache_write_5m_tokens == 0
+    (said,) = archive.messages.values()
+    assert (said.prompt_tokens or 0) <= 100
+
+
 def test_the_model_is_none_until_one_is_named(tmp_path: Path) -> None:
     """The first versions named no model: none is invented."""
     path = rollout(tmp_path, header(model_provider=None), tokens(FIRST_TOTAL, FIRST))

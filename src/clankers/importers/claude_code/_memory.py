@@ -55,12 +55,11 @@ class Memory:
     def recall(self, key: str, at: int | None) -> Spoken | None:
         """The message under that key, of which a line was written at `at`."""
         known = self._recent.get(key) or self._before.get(key)
+        is_new_line = self._went_back_to is not None
         if known is None:
             return self._everything().get(key) if self._may_be_forgotten(at) else None
-        if known.generation == _BEFORE_ALL and (
-            self._went_back_to is not None or self._may_be_forgotten(at)
-        ):
-            return self._everything().get(known.key)
+        if known.generation == _BEFORE_ALL and (is_new_line or self._may_be_forgotten(at)):
+            self._everything()
         return known
 
     def grow_older(self, offset: int, newest_at: int | None) -> None:
@@ -101,18 +100,23 @@ class Memory:
     def _everything(self) -> dict[str, Spoken]:
         if self._kept is None:
             offset = max(self._before_from, self._went_back_to or 0)
-            self._kept = self._look_back(offset) if self._look_back else {}
-            for one in self._kept.values():
+            found = self._look_back(offset) if self._look_back else {}
+            for one in found.values():
                 one.generation = _BEFORE_ALL
-            self._complete(self._before)
-            self._complete(self._recent)
+            self._kept = self._completed(found)
         return self._kept
 
-    def _complete(self, known: dict[str, Spoken]) -> None:
-        """Puts what was found for messages of which only the later lines are known."""
+    def _completed(self, found: dict[str, Spoken]) -> dict[str, Spoken]:
+        """What was found, as the very messages that are known already where it is theirs.
+
+        Of those that began before all, the later lines are known at most.
+        """
+        known = {one.key: one for one in (*self._before.values(), *self._recent.values())}
         for key, one in known.items():
-            if one.generation == _BEFORE_ALL:
-                known[key] = self._everything().get(one.key, one)
+            if one.generation == _BEFORE_ALL and key in found:
+                for name in Spoken.__struct_fields__:
+                    setattr(one, name, getattr(found[key], name))
+        return {key: known[one.key] if one.key in known else one for key, one in found.items()}
 
 
 def _of_unknown_beginning(key: str) -> Spoken:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from clankers.importers._values import row_id
+from clankers.importers._values import milliseconds, row_id
 from clankers.importers.claude_code import _queued
 from clankers.importers.claude_code._attachments import MEDIA, Attachments
 from clankers.importers.claude_code._envelopes import is_command, new_name, spoken_parts
@@ -42,6 +42,7 @@ class Messages:
         self.attachments = Attachments()
         self.tools = ToolCalls(state, folders, self.attachments)
         self.measured = Measured(state)
+        self._whole: tuple[bytes, list[dict[str, Any]]] = b"", []
 
     def answer(self, written: Written, said: Said) -> None:
         """Takes a line of the model's answer; all lines with its message id are one message."""
@@ -144,7 +145,7 @@ class Messages:
     def _spoken_as(self, native_id: str, role: str, written: Written) -> Spoken:
         """The message under that id, begun now if no line before was part of it."""
         key = row_id(native_id)
-        spoken = self.spoken.get(key) or self._memory.recall(key, written.at)
+        spoken = self.spoken.get(key) or self._memory.recall(key, _dated(written))
         if spoken is None:
             line = written.line
             spoken = Spoken(
@@ -186,8 +187,9 @@ class Messages:
         # What it holds is for the API alone.
         if block.type == "redacted_thinking":
             return Piece("redacted_thinking")
-        whole = whole_blocks(written.raw)
-        kind = block.type or "unknown"
+        if self._whole[0] is not written.raw:
+            self._whole = written.raw, whole_blocks(written.raw)
+        whole, kind = self._whole[1], block.type or "unknown"
         return Piece(kind, "", {**(whole[index] if index < len(whole) else {}), "type": kind})
 
     def _suggest_title(self, line: Line, words: str) -> None:
@@ -198,6 +200,11 @@ class Messages:
             state.suggest_title(name, RENAMED)
         else:
             state.suggest_title(words, COMMANDED if is_command(words) else PROMPTED)
+
+
+def _dated(written: Written) -> int | None:
+    """When the line itself says it was written; one that does not say may be as old as any."""
+    return written.at if milliseconds(written.line.timestamp) is not None else 0
 
 
 def _parent(line: Line) -> str | None:

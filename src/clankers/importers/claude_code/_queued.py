@@ -20,6 +20,7 @@ _MOST_WAITING = 16
 # A prompt that left the queue is delivered at once, or by a line that we never see.
 _DELIVERED_WITHIN_MS = 60_000
 _MOST_LINES_JOINED = 256
+_LONGEST_JOINED = 64 * 1024
 
 
 class Delivered(NamedTuple):
@@ -69,7 +70,7 @@ def _cut(words: str, keys: dict[str, list[str]]) -> list[Delivered]:
     if same := keys.get(_digest(words)):
         return [_delivered(same.pop(), words)]
     lines = words.split("\n")
-    if len(lines) > _MOST_LINES_JOINED:
+    if len(lines) > _MOST_LINES_JOINED or len(words) > _LONGEST_JOINED:
         return []
     found, start = [], 0
     for end in range(1, len(lines) + 1):

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 AGENT = "claude-code"
 SEPARATOR = "\n\n"
+_MANY_PIECES = 64
 
 
 class Piece(msgspec.Struct, gc=False):
@@ -47,12 +48,13 @@ class Spoken(msgspec.Struct, eq=False, gc=False):
     completion_tokens: int | None = None
     pieces: list[Piece] = msgspec.field(default_factory=list)
     responses: list[Response] = msgspec.field(default_factory=list)
+    seen: set[tuple[str, str, str]] | None = None
 
     def add(self, piece: Piece) -> bool:
         """Takes a piece unless it is there; a text that goes on where the last ended replaces it."""
         pieces = self.pieces
         if pieces:
-            if piece in pieces:
+            if self._has(piece):
                 return False
             last = pieces[-1]
             if last.text and last.type == piece.type and piece.text.startswith(last.text):
@@ -60,6 +62,16 @@ class Spoken(msgspec.Struct, eq=False, gc=False):
                 return True
         pieces.append(piece)
         return True
+
+    def _has(self, piece: Piece) -> bool:
+        if len(self.pieces) < _MANY_PIECES:
+            return piece in self.pieces
+        # No conversation is like this, but a file that is must not take hours to compare.
+        if self.seen is None:
+            self.seen = {_identity(one) for one in self.pieces}
+        before = len(self.seen)
+        self.seen.add(_identity(piece))
+        return len(self.seen) == before
 
     def date(self, at: int | None) -> None:
         """Takes in that a line of the message was written then."""
@@ -112,6 +124,10 @@ class Spoken(msgspec.Struct, eq=False, gc=False):
         if not pieces or (is_usual and pieces[0].text and pieces[1].text):
             return None
         return json_text([_described(piece, is_cut) for piece in pieces])
+
+
+def _identity(piece: Piece) -> tuple[str, str, str]:
+    return piece.type, piece.text, json_text(piece.reference) if piece.reference else ""
 
 
 def _described(piece: Piece, is_cut: dict[str, bool]) -> dict[str, Any]:

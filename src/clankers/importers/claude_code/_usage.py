@@ -23,6 +23,8 @@ _MICRODOLLARS = 1_000_000
 _LARGEST_COST = 1_000_000
 # What is more than this is no count of tokens, and would overflow the sums.
 _MOST_TOKENS = 10**12
+# A message has one response, or two where a side question repeats it.
+_MOST_RESPONSES = 16
 
 
 class Reading(NamedTuple):
@@ -151,10 +153,11 @@ def _joined(
     A line without a request id joins one with the same prompt numbers, whichever of the two
     comes first. Another request id is the same response where either is on a sidechain.
     """
-    for known in responses:
+    recent = responses[-_MOST_RESPONSES:]
+    for known in recent:
         if known.request_id == request_id:
             return known
-    for known in responses:
+    for known in recent:
         if known.is_sidechain or is_sidechain:
             return known
         is_unnamed = _NO_REQUEST in (known.request_id, request_id)

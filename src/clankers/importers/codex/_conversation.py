@@ -15,6 +15,7 @@ from clankers.importers.codex._blocks import TEXT, THINKING, Block
 from clankers.importers.codex._lines import elements, objects
 from clankers.importers.codex._state import PROMPTED
 from clankers.importers.codex._wording import (
+    images_key,
     is_image_tag,
     is_programs,
     key,
@@ -118,7 +119,9 @@ class Conversation:
         if not blocks:
             return False
         spoken = [block for block in blocks if block.type != _CONTEXT]
-        said = key("".join(one.text for one in spoken or blocks))
+        said = key("".join(one.text for one in spoken or blocks)) or images_key(
+            [one.reference for one in spoken if one.type == "image"]
+        )
         before = self._state.is_repeat("user", said, origin)
         if before is not None and origin.layer == "event":
             return False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
 SUFFIXES = (".jsonl", ".jsonl.zst")
 SESSIONS, ARCHIVED = "sessions", "archived_sessions"
 _PREFIX = "rollout-"
+_ROOT_NAME = ".codex"
+_ROOT_FILES = ("config.toml", "auth.json", "history.jsonl")
 
 
 def find_rollouts(root: Path) -> Iterator[Path]:
@@ -21,8 +24,7 @@ def find_rollouts(root: Path) -> Iterator[Path]:
             yield root
         return
     chosen: dict[tuple[Path, str], Path] = {}
-    folders = [folder for name in (SESSIONS, ARCHIVED) if (folder := root / name).is_dir()]
-    for folder in folders or [root]:
+    for folder in _searched(root):
         for path in walk(folder):
             key = (home_of(path) or path.parent, stem(path))
             if key not in chosen or rank(path) < rank(chosen[key]):
@@ -30,26 +32,32 @@ def find_rollouts(root: Path) -> Iterator[Path]:
     yield from sorted(chosen.values(), key=lambda path: (stem(path), str(path)))
 
 
+def _searched(root: Path) -> list[Path]:
+    """An agent's root keeps rollouts in two folders; in any other one they may be anywhere."""
+    if root.name != _ROOT_NAME and not any((root / name).is_file() for name in _ROOT_FILES):
+        return [root]
+    folders = [folder for name in (SESSIONS, ARCHIVED) if (folder := root / name).is_dir()]
+    return folders or [root]
+
+
 def walk(top: Path) -> Iterator[Path]:
-    """Rollouts at any depth; a folder that a symbolic link leads to again is entered once."""
-    entered: set[tuple[int, int]] = set()
-    for folder, subfolders, names in os.walk(top, followlinks=True):
-        try:
-            status = os.stat(folder)
-        except OSError:
-            subfolders.clear()
-            continue
-        if (status.st_dev, status.st_ino) in entered:
-            subfolders.clear()
-            continue
-        entered.add((status.st_dev, status.st_ino))
+    """Rollouts at any depth; `top` may be a symbolic link, links to folders below are left out."""
+    for folder, subfolders, names in os.walk(top):
         subfolders.sort()
-        for name in sorted(names):
-            # A pipe under such a name would be waited for without end.
-            if name.startswith(_PREFIX) and name.endswith(SUFFIXES):
-                path = Path(folder, name)
-                if path.is_file():
-                    yield path
+        yield from _rollouts_among(Path(folder), names)
+
+
+def rollouts_in(folder: Path) -> Iterator[Path]:
+    """Rollouts in the folder itself; none where it may not be listed."""
+    for _, _, names in islice(os.walk(folder), 1):
+        yield from _rollouts_among(folder, names)
+
+
+def _rollouts_among(folder: Path, names: list[str]) -> Iterator[Path]:
+    for name in sorted(names):
+        # A pipe under such a name would be waited for without end.
+        if name.startswith(_PREFIX) and name.endswith(SUFFIXES) and (folder / name).is_file():
+            yield folder / name
 
 
 def stem(path: Path) -> str:

@@ -29,7 +29,7 @@ from clankers.importers.codex._lines import (
     opened,
 )
 from clankers.importers.codex._stream import open_rollout
-from clankers.importers.codex._threads import created_at, rollouts_of
+from clankers.importers.codex._threads import Relatives, created_at
 from clankers.importers.codex._usage import Tokens, tokens_of
 from clankers.importers.codex._wording import key
 
@@ -76,7 +76,8 @@ class ReplayGate:
 
     def __init__(self, replay: Replay, path: Path) -> None:
         self._replay = replay
-        self._path = path
+        self._path = path.absolute()
+        self._relatives = Relatives(self._path)
         self._facts: Facts | None = None
 
     def begin(self, header: dict[str, Any]) -> None:
@@ -92,7 +93,7 @@ class ReplayGate:
         if replay.phase == "copied":
             replay.is_copy = replay.is_copy or is_copied_header
             return
-        self._facts = facts_of(parent, self._path)
+        self._facts = facts_of(parent, self._path, self._relatives)
         if self._facts is not None:
             replay.phase, replay.parent = "copied", parent
             replay.is_copy = is_copied_header
@@ -143,18 +144,18 @@ class ReplayGate:
     def _parent(self) -> Facts:
         if self._facts is None:
             nothing: frozenset[Any] = frozenset()
-            found = facts_of(self._replay.parent, self._path)
+            found = facts_of(self._replay.parent, self._path, self._relatives)
             self._facts = found or Facts(nothing, nothing, nothing)
         return self._facts
 
 
-def facts_of(thread: str, beside: Path) -> Facts | None:
+def facts_of(thread: str, beside: Path, relatives: Relatives) -> Facts | None:
     """What is known of a thread from its files, None when none is found or readable."""
     turns: set[str] = set()
     totals: set[tuple[int, ...]] = set()
     prompts: set[str] = set()
     is_found = False
-    for path in rollouts_of(thread, beside):
+    for path in relatives.rollouts_of(thread):
         if path == beside:
             continue
         try:

@@ -20,6 +20,7 @@ from clankers.importers.codex._lines import member
 from clankers.importers.codex._replay import Replay
 from clankers.importers.codex._threads import created_at, named_ids
 from clankers.importers.codex._usage import Counter
+from clankers.importers.codex._wording import is_same
 from clankers.models import Session
 
 if TYPE_CHECKING:
@@ -155,7 +156,7 @@ class State(msgspec.Struct):
             return None
         recent = [one for one in self.heard if origin.line - one.line <= _HEARD_LINES]
         for one in recent:
-            if one.speaker == speaker and one.layer != origin.layer and one.key == key:
+            if one.speaker == speaker and one.layer != origin.layer and is_same(one.key, key):
                 recent.remove(one)
                 self.heard = recent
                 return one

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import uuid
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from clankers.importers._values import is_uuid
-from clankers.importers.codex._files import ARCHIVED, SESSIONS, home_of, rank, stem, walk
+from clankers.importers.codex._files import (
+    ARCHIVED,
+    SESSIONS,
+    home_of,
+    rank,
+    rollouts_in,
+    stem,
+    walk,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -15,6 +22,8 @@ if TYPE_CHECKING:
 
 _UUID_LENGTH = 36
 _TIME_ORDERED = 7
+# Kept as long as the process: listing a home again for each fork in it takes too long.
+_listings: dict[Path, dict[str, list[Path]]] = {}
 
 
 def named_ids(path: Path) -> tuple[str, str]:
@@ -39,51 +48,44 @@ def created_at(identity: str) -> int | None:
     return found.int >> 80 if found.version == _TIME_ORDERED else None
 
 
-def rollouts_of(thread: str, beside: Path) -> list[Path]:
-    """The files of another thread that belongs to the same history as the file `beside`.
+class Relatives:
+    """Finds the files of other threads for one reading of the file `beside`.
 
     Only names found by listing are compared, so that an id from a transcript can name
-    nothing but a rollout. The day that is in the id is looked at before everything.
+    nothing but a rollout. A folder's listing serves every file in it; one reading makes a
+    new one at most once, when it misses a thread.
     """
-    if not thread:
-        return []
-    home = home_of(beside)
-    if home is None:
-        return _among(walk(_dated_base(beside)), thread)
-    near = [folder for folder in _days(home / SESSIONS, thread) if folder.is_dir()]
-    for folders in ([*near, home / ARCHIVED], [home / SESSIONS]):
-        found = [one for folder in folders for one in _among(walk(folder), thread)]
-        if found:
-            return found
-    return []
+
+    def __init__(self, beside: Path) -> None:
+        self._beside = beside
+        self._is_listed = False
+
+    def rollouts_of(self, thread: str) -> list[Path]:
+        """The files of another thread in the same home, or beside one that stands in no home."""
+        if not thread:
+            return []
+        home = home_of(self._beside)
+        folder = home or self._beside.parent
+        found = _listings.get(folder, {}).get(thread, [])
+        if not self._is_listed and not (found and all(path.is_file() for path in found)):
+            self._is_listed = True
+            _listings[folder] = _listed(_all_in(home) if home else rollouts_in(folder))
+            found = _listings[folder].get(thread, [])
+        return found
 
 
-def _dated_base(path: Path) -> Path:
-    """The folder above `YYYY/MM/DD`, or the file's own."""
-    folder = path.parent
-    while folder.name.isdigit() and folder.parent != folder:
-        folder = folder.parent
-    return folder
+def _all_in(home: Path) -> Iterator[Path]:
+    yield from walk(home / SESSIONS)
+    yield from walk(home / ARCHIVED)
 
 
-def _days(sessions: Path, thread: str) -> list[Path]:
-    """The folders of the day a thread began, which is a local date and so may be one off."""
-    began = created_at(thread)
-    if began is None:
-        return []
-    try:
-        moment = datetime.fromtimestamp(began / 1000, UTC)
-        days = [moment + timedelta(days=shift) for shift in (-1, 0, 1)]
-    except (ValueError, OverflowError, OSError):
-        return []
-    return [sessions / f"{day:%Y}" / f"{day:%m}" / f"{day:%d}" for day in days]
-
-
-def _among(paths: Iterator[Path], thread: str) -> list[Path]:
-    chosen: dict[str, Path] = {}
+def _listed(paths: Iterator[Path]) -> dict[str, list[Path]]:
+    """Thread to its files, of copies the one that counts."""
+    chosen: dict[str, dict[str, Path]] = {}
     for path in paths:
+        thread, _page = named_ids(path)
+        files = chosen.setdefault(thread, {})
         name = stem(path)
-        is_own = name.endswith(f"-{thread}") or f"-{thread}_" in name
-        if is_own and (name not in chosen or rank(path) < rank(chosen[name])):
-            chosen[name] = path
-    return sorted(chosen.values())
+        if name not in files or rank(path) < rank(files[name]):
+            files[name] = path
+    return {thread: sorted(files.values()) for thread, files in chosen.items() if thread}

@@ -10,6 +10,9 @@ from clankers.importers._values import count, json_text, text
 from clankers.importers.codex._lines import member
 from clankers.models import Usage
 
+# What is more than this is no count of tokens, and would overflow the sums.
+_MOST_TOKENS = 10**12
+
 
 class Tokens(msgspec.Struct, array_like=True):
     """One reading of Codex's counters; `input` includes what was cached and written to cache."""
@@ -48,11 +51,11 @@ def tokens_of(stated: Any) -> Tokens | None:
     if not isinstance(stated, dict) or not ("input_tokens" in stated or "output_tokens" in stated):
         return None
     return Tokens(
-        count(stated.get("input_tokens")),
-        count(stated.get("cached_input_tokens")),
-        count(stated.get("cache_write_input_tokens")),
-        count(stated.get("output_tokens")),
-        count(stated.get("reasoning_output_tokens")),
+        _tokens(stated.get("input_tokens")),
+        _tokens(stated.get("cached_input_tokens")),
+        _tokens(stated.get("cache_write_input_tokens")),
+        _tokens(stated.get("output_tokens")),
+        _tokens(stated.get("reasoning_output_tokens")),
     )
 
 
@@ -95,7 +98,7 @@ class Counter(msgspec.Struct):
         if used is None:
             return None
         self.is_recorded = True
-        self.context = count(stated.get("total_tokens")) or self.context
+        self.context = _tokens(stated.get("total_tokens")) or self.context
         return self._numbered(used)
 
     def skip_record(self) -> None:
@@ -123,7 +126,7 @@ class Counter(msgspec.Struct):
         return used
 
     def _note_context(self, info: dict[str, Any], last: Tokens | None) -> None:
-        size = count(member(info, "last_token_usage").get("total_tokens"))
+        size = _tokens(member(info, "last_token_usage").get("total_tokens"))
         if last is not None and last.is_nothing:
             self.estimate = size
         elif size:
@@ -133,6 +136,11 @@ class Counter(msgspec.Struct):
 def _last(info: dict[str, Any]) -> Tokens | None:
     """The last response's counters; the first versions wrote them without an envelope."""
     return tokens_of(info.get("last_token_usage")) or tokens_of(info)
+
+
+def _tokens(value: Any) -> int:
+    found = count(value)
+    return found if found <= _MOST_TOKENS else 0
 
 
 def usage_of(used: Tokens, stated: dict[str, Any], raw: dict[str, Any]) -> Usage:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from hashlib import blake2b
 from typing import Any
 
 from clankers.importers._values import text
 from clankers.importers.codex._lines import elements, member
 
-_KEY_CHARACTERS = 80
-_COMPARED_CHARACTERS = 4_000
+_KEY_BYTES = 8
+_IMAGES = "images:"
 _PROGRAM_OPENINGS = (
     "<environment_context>",
     "<user_instructions>",
@@ -38,7 +39,7 @@ _USER_KINDS = ("user.", "images.", "audio.")
 _SHELL_OPENING = "<user_shell_command>"
 _EDITOR_REQUEST = "## My request for Codex:"
 _UNSPOKEN = re.compile(
-    r"<(oai-mem-citation|proposed_plan)>.*?(?:</\1>|\Z)|</?image\b[^>]*>", re.DOTALL
+    r"<(oai-mem-citation|proposed_plan)>.*?(?:</\1>|\Z)|</?image\b[^<>]*>", re.DOTALL
 )
 _IMAGE_TAG = re.compile(r"\s*</?image\b[^>]*>\s*")
 
@@ -83,6 +84,32 @@ def key(words: str) -> str:
     """What two records of one text have in common, "" when they are not to be compared.
 
     Events come without plans, citations and image tags, and join blocks in another way.
+    All of the text counts: many texts of one session begin alike.
     """
-    spoken = _UNSPOKEN.sub("", words[:_COMPARED_CHARACTERS])
-    return "".join(spoken.split())[:_KEY_CHARACTERS]
+    spoken = "".join(_UNSPOKEN.sub("", words).split())
+    return _digest(spoken) if spoken else ""
+
+
+def images_key(references: list[dict[str, Any]]) -> str:
+    """The same for a message of images alone; "" when there are none.
+
+    An event may name a local file whose bytes only the item has. Such a key has no digest
+    and says no more than how many images there are.
+    """
+    if not references:
+        return ""
+    named = [one.get("attachment") or one.get("url") or "" for one in references]
+    is_certain = all(one.get("attachment") or "://" in one.get("url", "") for one in references)
+    return f"{_IMAGES}{len(named)}:{_digest(chr(10).join(named)) if is_certain else ''}"
+
+
+def is_same(one: str, other: str) -> bool:
+    """True when two keys may stand for the same thing said."""
+    if one == other:
+        return True
+    is_open = one.endswith(":") or other.endswith(":")
+    return is_open and one.rpartition(":")[0] == other.rpartition(":")[0]
+
+
+def _digest(words: str) -> str:
+    return blake2b(words.encode("utf-8", "surrogatepass"), digest_size=_KEY_BYTES).hexdigest()
