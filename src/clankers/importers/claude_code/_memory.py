@@ -116,7 +116,7 @@ class Memory:
             if one.generation == _BEFORE_ALL and key in found:
                 for name in Spoken.__struct_fields__:
                     setattr(one, name, getattr(found[key], name))
-        return {key: known[one.key] if one.key in known else one for key, one in found.items()}
+        return {key: known.get(one.key, one) for key, one in found.items()}
 
 
 def _of_unknown_beginning(key: str) -> Spoken:
