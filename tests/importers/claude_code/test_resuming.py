@@ -245,6 +245,22 @@ def test_once_something_came_again_nothing_is_forgotten(
     assert again.messages == once.messages
 
 
+def test_a_line_without_a_time_may_repeat_any_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing tells then how old it is."""
+    monkeypatch.setattr(_transcript, "WINDOW_LINES", 2)
+    undated = user("When?", uuid="u0", timestamp=None)
+    lines = [
+        user("1", 1, uuid="u1"),
+        undated,
+        *[user(str(n), n, uuid=f"u{n}") for n in range(2, 9)],
+    ]
+    once = imported(transcript(tmp_path, *lines))
+    again = imported(transcript(tmp_path, *lines, undated))
+    assert again.messages == once.messages
+
+
 def test_what_is_kept_for_going_on_is_small(tmp_path: Path) -> None:
     """It is stored for every file: no words of the conversation are in it."""
     lines = [record for number in range(1, 60) for record in turn(number, number * 20)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from clankers.importers._values import milliseconds, row_id
+from clankers.importers._values import row_id
 from clankers.importers.claude_code import _queued
 from clankers.importers.claude_code._attachments import MEDIA, Attachments
 from clankers.importers.claude_code._envelopes import is_command, new_name, spoken_parts
@@ -24,12 +24,16 @@ if TYPE_CHECKING:
 
 
 class Written(NamedTuple):
-    """A line and where it stands: its bytes, when it was written, its own id in the file."""
+    """A line and where it stands: its bytes, when it was written, its own id in the file.
+
+    `is_dated` is False where the line does not say when, and `at` is that of the one before.
+    """
 
     line: Line
     raw: bytes
     at: int | None
     native_id: str
+    is_dated: bool
 
 
 class Messages:
@@ -145,7 +149,7 @@ class Messages:
     def _spoken_as(self, native_id: str, role: str, written: Written) -> Spoken:
         """The message under that id, begun now if no line before was part of it."""
         key = row_id(native_id)
-        spoken = self.spoken.get(key) or self._memory.recall(key, _dated(written))
+        spoken = self.spoken.get(key) or self._recalled(key, written)
         if spoken is None:
             line = written.line
             spoken = Spoken(
@@ -162,6 +166,10 @@ class Messages:
         self._memory.remember(spoken, spoken.key)
         self.spoken[spoken.key] = spoken
         return spoken
+
+    def _recalled(self, key: str, written: Written) -> Spoken | None:
+        # A line that does not say when it was written may be as old as any.
+        return self._memory.recall(key, written.at if written.is_dated else 0)
 
     def _add_block(self, spoken: Spoken, block: Block, index: int, written: Written) -> None:
         kind = block.type or ""
@@ -200,11 +208,6 @@ class Messages:
             state.suggest_title(name, RENAMED)
         else:
             state.suggest_title(words, COMMANDED if is_command(words) else PROMPTED)
-
-
-def _dated(written: Written) -> int | None:
-    """When the line itself says it was written; one that does not say may be as old as any."""
-    return written.at if milliseconds(written.line.timestamp) is not None else 0
 
 
 def _parent(line: Line) -> str | None:

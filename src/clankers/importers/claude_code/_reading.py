@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 from clankers.importers import Resume
 from clankers.importers._batch import Batch
 from clankers.importers._jsonl import decode_value
-from clankers.importers._values import row_id, text
+from clankers.importers._values import milliseconds, row_id, text
 from clankers.importers.claude_code import _queued
 from clankers.importers.claude_code._attachments import MEDIA
 from clankers.importers.claude_code._compactions import compaction, microcompaction
@@ -105,9 +105,13 @@ class Reading:
         return outcome
 
     def _written(self, line: Line, raw: bytes, number: int) -> Written:
-        state = self.state
-        state.identify(line)
-        return Written(line, raw, state.time_of(line.timestamp), line.uuid or f"L{number}")
+        self.state.identify(line)
+        return self._placed(line, raw, number)
+
+    def _placed(self, line: Line, raw: bytes, number: int) -> Written:
+        stamp = milliseconds(line.timestamp)
+        at = self.state.time_of(stamp)
+        return Written(line, raw, at, line.uuid or f"L{number}", stamp is not None)
 
     def _take_answer(self, line: Line, raw: bytes, number: int) -> Outcome:
         if line.message is None:
@@ -154,10 +158,10 @@ class Reading:
         if line.operation == "enqueue":
             if self._links_task(words):
                 return "imported"
-            written = Written(line, raw, state.time_of(line.timestamp), f"L{number}")
+            written = self._placed(line, raw, number)
             return "imported" if self._messages.queue(written, line.content) else "noise"
         if line.operation in ("remove", "popAll"):
-            _queued.leave(state, words, state.time_of(line.timestamp))
+            _queued.leave(state, words, state.time_of(milliseconds(line.timestamp)))
             return "noise"
         return "noise" if line.operation == "dequeue" else "unknown"
 
@@ -177,7 +181,7 @@ class Reading:
     def _take_progress(self, line: Line) -> Outcome:
         progress, call_id = line.data, line.parent_tool_use_id
         if progress and progress.type == "agent_progress" and progress.agent_id and call_id:
-            at = self.state.time_of(line.timestamp)
+            at = self.state.time_of(milliseconds(line.timestamp))
             self._messages.tools.link(call_id, progress.agent_id, at)
             return "imported"
         return "noise"

@@ -6,14 +6,12 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from clankers.importers._values import first_line, milliseconds, next_seq, path_name, row_id, text
+from clankers.importers._values import first_line, next_seq, path_name, row_id, text
 from clankers.importers.claude_code._spoken import AGENT
 from clankers.importers.claude_code._usage import PROVIDER
 from clankers.models import Session
 
 if TYPE_CHECKING:
-    from typing import Any
-
     from clankers.importers.claude_code._lines import Line
 
 _FOREIGN_SUMMARIES = 16
@@ -87,17 +85,16 @@ class State(msgspec.Struct, omit_defaults=True):
         if named and row_id(named) != self.session_id:
             self.parent_id, self.relationship = row_id(named), "fork"
 
-    def time_of(self, stamp: Any) -> int | None:
+    def time_of(self, stamp: int | None) -> int | None:
         """When a line was written; the time of the line before where it does not say."""
-        found = milliseconds(stamp)
-        if found is None:
+        if stamp is None:
             return self.last_at
-        self.last_at = found
-        if self.created_at is None or found < self.created_at:
-            self.created_at = found
-        if self.newest_at is None or found > self.newest_at:
-            self.newest_at = found
-        return found
+        self.last_at = stamp
+        if self.created_at is None or stamp < self.created_at:
+            self.created_at = stamp
+        if self.newest_at is None or stamp > self.newest_at:
+            self.newest_at = stamp
+        return stamp
 
     def next_seq(self, at: int | None) -> int:
         self.seq = next_seq(self.seq, at)
