@@ -65,7 +65,8 @@ TABLES = {
             "is_sidechain": "1 when a subagent spoke or was spoken to",
             "text_content": "what was said",
             "thinking": "what the model thought, where the agent keeps it",
-            "content": "JSON: the order of the blocks, where the two texts do not say it all",
+            "content": "JSON: the order of the blocks, where the two texts do not say it all; type `system`"
+            " is what the program put into a message of the user",
         },
     ),
     "tools": Table(

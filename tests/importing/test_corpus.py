@@ -66,7 +66,8 @@ def test_each_agents_files_are_told_apart(store: Store, corpus: Path) -> None:
     """From a folder with the files of many agents each importer gets its own and no others'."""
     import_sessions(store, path=corpus)
 
-    query = "SELECT agent, path FROM import_sources"
-    for agent, path in store.connection.execute(query):
-        folder = path.removeprefix(f"{corpus.resolve()}/").partition("/")[0]
+    found = store.connection.execute("SELECT agent, path FROM import_sources").fetchall()
+    assert {agent for agent, _path in found} == {"claude-code", "codex"}
+    for agent, path in found:
+        folder = str(path).removeprefix(f"{corpus.resolve()}/").partition("/")[0]
         assert folder in {agent, "multi-synthetic"}, path

@@ -48,6 +48,8 @@ def test_sums_and_lines_of_real_rollouts(corpus: Path) -> None:
 def test_no_line_of_other_collections_is_lost(corpus: Path) -> None:
     """Fixtures of later versions: every line is taken, and nothing raises."""
     folder = corpus / "multi-synthetic/jazzyalex-agent-sessions/Resources/Fixtures"
-    for path in [*folder.glob("codex_*.jsonl"), *folder.glob("stage0/agents/codex/*.jsonl")]:
+    paths = [*folder.glob("codex_*.jsonl"), *folder.glob("stage0/agents/codex/*.jsonl")]
+    assert len(paths) == 7
+    for path in paths:
         present = sum(1 for one in path.read_bytes().splitlines() if one.strip())
         assert sum(one.lines for one in batches_of(path)) == present
