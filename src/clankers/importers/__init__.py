@@ -1,11 +1,16 @@
 """One importer per agent: where its files are, and what a line of them means.
 
-An importer yields records and knows nothing of the store. Other packages add agents of
-their own by an entry point in the group ``clankers.importers``.
+An importer yields records and knows nothing of the store. Every module here whose name has
+no underscore in front is the importer of one agent. Other packages add agents of their own
+by an entry point in the group ``clankers.importers``.
+
+The names that this package brings are what importers are written with. They load when they
+are touched, since finding out that nothing changed must not pay for reading.
 """
 
 from __future__ import annotations
 
+import functools
 import importlib
 import os
 import sys
@@ -15,24 +20,135 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 from clankers.errors import ImporterError, UnknownAgentError
 
 if TYPE_CHECKING:
-    from clankers.importers._batch import Batch, Importer
+    from clankers.importers._attachments import Attachments
+    from clankers.importers._batch import Batch, Collection, Importer
+    from clankers.importers._blocks import Block
+    from clankers.importers._documents import WHOLE, damaged, give, load_document
+    from clankers.importers._jsonl import decode_value
+    from clankers.importers._lines import LineReader, Outcome, read_lines
+    from clankers.importers._rows import (
+        Memory,
+        Rows,
+        flat,
+        member,
+        microdollars,
+        objects,
+        path_in,
+        remembered,
+        tokens,
+        unfolded,
+    )
+    from clankers.importers._sqlite import columns, snapshot
+    from clankers.importers._values import (
+        count,
+        first_line,
+        json_text,
+        milliseconds,
+        path_name,
+        row_id,
+        text,
+    )
 
-__all__ = ["Batch", "Importer", "Resume", "agents", "importer"]
+_HOMES = {
+    "_attachments": ("Attachments",),
+    "_batch": ("Batch", "Collection", "Importer"),
+    "_blocks": ("Block",),
+    "_documents": ("WHOLE", "damaged", "give", "load_document"),
+    "_jsonl": ("decode_value",),
+    "_lines": ("LineReader", "Outcome", "read_lines"),
+    "_rows": (
+        "Memory",
+        "Rows",
+        "flat",
+        "member",
+        "microdollars",
+        "objects",
+        "path_in",
+        "remembered",
+        "tokens",
+        "unfolded",
+    ),
+    "_sqlite": ("columns", "snapshot"),
+    "_values": (
+        "count",
+        "first_line",
+        "json_text",
+        "milliseconds",
+        "path_name",
+        "row_id",
+        "text",
+    ),
+}
+
+__all__ = [
+    "WHOLE",
+    "Attachments",
+    "Batch",
+    "Block",
+    "Collection",
+    "Entry",
+    "Importer",
+    "LineReader",
+    "Memory",
+    "Outcome",
+    "Resume",
+    "Rows",
+    "agents",
+    "columns",
+    "count",
+    "damaged",
+    "decode_value",
+    "first_line",
+    "flat",
+    "give",
+    "importer",
+    "json_text",
+    "load_document",
+    "member",
+    "microdollars",
+    "milliseconds",
+    "objects",
+    "path_in",
+    "path_name",
+    "read_lines",
+    "remembered",
+    "row_id",
+    "snapshot",
+    "text",
+    "tokens",
+    "unfolded",
+]
 
 if not TYPE_CHECKING:
 
     def __getattr__(name: str) -> object:
-        # Batches are attrs classes, which finding out that nothing changed does without.
-        if name in {"Batch", "Importer"}:
-            return getattr(importlib.import_module("clankers.importers._batch"), name)
+        for module, names in _HOMES.items():
+            if name in names:
+                found = getattr(importlib.import_module(f"{__name__}.{module}"), name)
+                globals()[name] = found
+                return found
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 ENTRY_POINT_GROUP = "clankers.importers"
-_BUILT_IN = {
-    "claude-code": "clankers.importers.claude_code",
-    "codex": "clankers.importers.codex",
-}
+
+
+class Entry(NamedTuple):
+    """One session in a file or folder that holds many, and how far it is.
+
+    A session is read when its entry is not what it was at the last import, so whatever
+    happens to a session must change one of the two numbers.
+
+    Attributes:
+        key: names the session in its database or folder, always in the same way.
+        updated_at: its latest change as far as that can be told, in epoch ms or any unit
+            of the agent's.
+        rows: how many rows or bytes it has, which tells of what is gone.
+    """
+
+    key: str
+    updated_at: int
+    rows: int = 0
 
 
 class Resume(NamedTuple):
@@ -51,7 +167,8 @@ class Resume(NamedTuple):
 
 def agents() -> list[str]:
     """The names of all agents that can be imported, those of other packages last."""
-    return [*_BUILT_IN, *sorted(set(_plugins()) - set(_BUILT_IN))]
+    built_in = _built_in()
+    return [*built_in, *sorted(set(_plugins()) - set(built_in))]
 
 
 def importer(agent: str) -> Importer:
@@ -61,13 +178,23 @@ def importer(agent: str) -> Importer:
         UnknownAgentError: no importer has that name.
         ImporterError: the package that brings it fails to load.
     """
-    if module := _BUILT_IN.get(agent):
+    built_in = _built_in()
+    if module := built_in.get(agent):
         return cast("Importer", importlib.import_module(module).IMPORTER)
     plugins = _plugins()
     if agent not in plugins:
-        known = ", ".join([*_BUILT_IN, *sorted(plugins)])
+        known = ", ".join([*built_in, *sorted(plugins)])
         raise UnknownAgentError(f"no importer for {agent!r}", hint=f"known agents: {known}")
     return _load(agent, plugins[agent])
+
+
+@functools.cache
+def _built_in() -> dict[str, str]:
+    """Agent -> module: every file or package here without an underscore is an agent's importer."""
+    names = sorted(name.partition(".")[0] for name in os.listdir(os.path.dirname(__file__)))
+    return {
+        name.replace("_", "-"): f"{__name__}.{name}" for name in names if not name.startswith("_")
+    }
 
 
 def _load(agent: str, reference: str) -> Importer:

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from clankers.importers import Resume
+    from clankers.importers import Entry, Resume
     from clankers.models import (
         Attachment,
         Compaction,
@@ -30,7 +30,9 @@ class Batch:
     said. Of the lines of the stretch each is in exactly one of `imported` (it added
     something), `noise` (known, deliberately without content), `unknown` (a record type
     nobody taught us) and `malformed` (the physical numbers of lines that are not a JSON
-    object). Blank lines count nowhere.
+    object). Blank lines count nowhere. What is no file of lines counts its records.
+    `resume` of a document or a session in a database is `Resume()`: those are read whole
+    when they change.
     """
 
     resume: Resume
@@ -83,3 +85,17 @@ class Importer(Protocol):
         A last line without its newline is pending and counted nowhere unless it parses;
         then it comes in a batch of its own with `tail` set.
         """
+
+
+class Collection(Importer, Protocol):
+    """An importer some of whose files or folders hold many sessions, as a database does.
+
+    Only sessions whose entry has changed are read. `find` may give folders, which are
+    looked through at each import; a database is when it or its log has changed.
+    """
+
+    def entries(self, path: Path) -> Iterator[Entry] | None:
+        """The sessions in `path`, or None when it holds a single one, for `read`."""
+
+    def read_entry(self, path: Path, key: str) -> Iterator[Batch]:
+        """What `path` says of one session now; every batch has the watermark `Resume()`."""

@@ -19,12 +19,16 @@ if TYPE_CHECKING:
     from clankers.importers import Importer
     from clankers.importing._report import ImportReport
 
+_DATABASES = (".db", ".vscdb", ".sqlite", ".sqlite3")
+
 
 class Found(NamedTuple):
     """A session file as it is now, and the report it is counted in.
 
     `name` is the file as it was come upon, and `place` its one name in the store: links
-    to its folder are resolved, and bytes that are no text are spelled out.
+    to its folder are resolved, and bytes that are no text are spelled out. `entry` is the
+    key of one session of many in it. `is_folder` is for folders, of which nobody can tell
+    by themselves whether something in them has changed.
     """
 
     importer: Importer
@@ -32,6 +36,8 @@ class Found(NamedTuple):
     place: str
     identity: Identity
     report: SourceReport
+    entry: str | None = None
+    is_folder: bool = False
 
     @property
     def path(self) -> Path:
@@ -99,14 +105,16 @@ class Listing:
             except OSError as problem:
                 self._report.failures.append(Failure(path, problem.strerror or str(problem)))
                 continue
+            is_folder = stat.S_ISDIR(status.st_mode) and hasattr(importer, "entries")
             # Opening a pipe would wait for a writer that never comes.
-            if not stat.S_ISREG(status.st_mode):
+            if not (is_folder or stat.S_ISREG(status.st_mode)):
                 self._report.failures.append(Failure(path, "is not a regular file"))
             elif self._is_new(status):
-                identity = Identity(
-                    importer.version, status.st_size, status.st_mtime_ns, status.st_ino
+                identity = _identity(importer, name, status)
+                place = self._place(name)
+                self.found.append(
+                    Found(importer, name, place, identity, counts, is_folder=is_folder)
                 )
-                self.found.append(Found(importer, name, self._place(name), identity, counts))
                 counts.files += 1
 
     def _is_new(self, status: os.stat_result) -> bool:
@@ -126,6 +134,19 @@ class Listing:
             resolved = os.path.join(os.path.realpath(folder + os.sep), "")
             self._folders[folder] = resolved
         return shown(resolved + name)
+
+
+def _identity(importer: Importer, name: str, status: os.stat_result) -> Identity:
+    """What tells that a file has changed; of a database its log has a part in it."""
+    size, mtime_ns = status.st_size, status.st_mtime_ns
+    if name.endswith(_DATABASES):
+        try:
+            log = os.stat(name + "-wal")
+        except OSError:
+            pass
+        else:
+            size, mtime_ns = size + log.st_size, max(mtime_ns, log.st_mtime_ns)
+    return Identity(importer.version, size, mtime_ns, status.st_ino)
 
 
 def _is_there(root: Path, report: ImportReport) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from clankers import _paths
 from clankers.errors import ImporterError
@@ -14,7 +14,7 @@ from clankers.importing._report import Failure
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from clankers.importers import Batch, Importer, Resume
+    from clankers.importers import Batch, Collection, Entry, Importer, Resume
     from clankers.importing._report import ImportReport
 
 
@@ -66,14 +66,33 @@ def is_recognised(one: Importer, path: Path) -> bool:
         return False
 
 
-def batches(one: Importer, path: Path, resume: Resume) -> Iterator[Batch]:
-    """What a file says.
+def batches(
+    one: Importer, path: Path, resume: Resume, entry: str | None = None
+) -> Iterator[Batch]:
+    """What a file says, or of many sessions in it the one that `entry` names.
 
     Raises:
         ImporterError: the file cannot be read, or its importer failed on it.
     """
     with _blamed_on(one.agent):
-        yield from one.read(path, resume)
+        if entry is None:
+            yield from one.read(path, resume)
+        else:
+            yield from cast("Collection", one).read_entry(path, entry)
+
+
+def entries(one: Importer, path: Path) -> Iterable[Entry] | None:
+    """The sessions in a file or folder that holds many; None for a file that holds one.
+
+    Raises:
+        ImporterError: it cannot be looked through.
+    """
+    if not hasattr(one, "entries"):
+        return None
+    with _blamed_on(one.agent):
+        listed = cast("Collection", one).entries(path)
+        # While it is listed its owner may not be able to cut its log.
+        return None if listed is None else list(listed)
 
 
 def _loaded(name: str) -> Importer:

@@ -37,7 +37,8 @@ def by_owner(importers: Sequence[Importer], listed: dict[str, list[Path]]) -> di
 def _recognise(one: Importer, files: Iterable[Path], owners: dict[Path, str]) -> None:
     for file in files:
         # Opening a pipe would wait for a writer that never comes.
-        if file not in owners and os.path.isfile(file) and is_recognised(one, file):
+        is_readable = os.path.isfile(file) or os.path.isdir(file)
+        if file not in owners and is_readable and is_recognised(one, file):
             owners[file] = one.agent
 
 

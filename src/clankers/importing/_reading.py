@@ -57,7 +57,10 @@ class Reading:
         """Makes the row fit to be stored, at the end of the file or of its readable part."""
         self.failure = failure
         if failure is None:
-            self.counts.read = 1
+            if self.found.entry is None:
+                self.counts.read = 1
+                if self.row.watermark == 0 and self.counts.lines:
+                    self.counts.bytes_read = self.found.identity.size
             self.row = watermarks.finished(self.row, self.found)
         else:
             self.row = watermarks.paused(self.row, self.found, failure=failure)

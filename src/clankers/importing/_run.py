@@ -8,21 +8,20 @@ from typing import TYPE_CHECKING, Self
 from clankers.errors import ImporterError, StoreError
 from clankers.importers import Resume
 from clankers.importing import _watermarks as watermarks
-from clankers.importing._edges import batches
-from clankers.importing._report import Failure
-from clankers.store._sources import identities, source
+from clankers.importing._edges import batches, entries
+from clankers.importing._report import Failure, shown
+from clankers.store._sources import Identity, entry_identities, identities, source
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from types import TracebackType
 
-    from clankers.importers import Batch
+    from clankers.importers import Batch, Entry
     from clankers.importing._discover import Found
     from clankers.importing._reading import Reading
     from clankers.importing._report import ImportReport
     from clankers.importing._writer import Writer
     from clankers.store import Store
-    from clankers.store._sources import Identity
 
 # A commit costs as much as parsing, and a lock held for longer than this is felt by others.
 _BYTES_TOGETHER = 16 * 1024 * 1024
@@ -42,7 +41,7 @@ class Run:
         self._report = report
         self._full = full
         self._dry_run = dry_run
-        self._known: dict[str, dict[str, Identity]] = {}
+        self._known: dict[str, Identity] = {}
         self._waiting: list[Reading] = []
         self._bytes = self._rows = 0
         self._opened_writer: Writer | None = None
@@ -69,15 +68,17 @@ class Run:
 
     def changed(self, found: Sequence[Found]) -> list[Found]:
         """Those of the files that must be read; counts the others as unchanged."""
-        agents = {one.importer.agent for one in found}
-        self._known = {agent: identities(self._store.connection, agent) for agent in agents}
+        for agent in {one.importer.agent for one in found}:
+            self._known.update(identities(self._store.connection, agent))
         waiting = []
         for one in found:
-            before = self._known[one.importer.agent].get(one.place)
+            before = self._known.get(one.place)
             if watermarks.is_unchanged(before, one) and not self._full:
                 one.report.unchanged += 1
                 continue
-            if before is None:
+            if one.is_folder:
+                pass  # Whether something in it is new is seen when it is looked through.
+            elif before is None:
                 one.report.new += 1
             else:
                 one.report.updated += 1
@@ -85,27 +86,57 @@ class Run:
         return waiting
 
     def take(self, found: Found) -> None:
-        """Reads one file from its watermark; a file that cannot be read is reported."""
+        """Reads what is new in one file or folder; what cannot be read is reported."""
+        try:
+            listed = entries(found.importer, found.path)
+        except ImporterError as problem:
+            self._end(self._begin(found), str(problem))
+            return
+        if listed is None:
+            self._take(found)
+        else:
+            self._take_entries(found, listed)
+
+    def _take_entries(self, found: Found, listed: Iterable[Entry]) -> None:
+        """Reads the sessions that changed; then the whole is as read as they are."""
+        self._writer.wait()
+        known = entry_identities(self._store.connection, found.importer.agent, found.place)
+        self._known.update(known)
+        changed = [
+            one
+            for one in (_entry(found, entry) for entry in listed)
+            if self._full or not watermarks.is_unchanged(known.get(one.place), one)
+        ]
+        failures = [self._take(one) for one in changed]
+        if found.is_folder:
+            _count_folder(found, is_known=bool(known), has_changed=bool(changed))
+            return
+        failed = next((one for one in failures if one is not None), None)
+        self._end(self._begin(found), failed, is_told=True)
+
+    def _take(self, found: Found) -> str | None:
+        """Reads one file, or one session of many, from its watermark; what it failed with."""
         reading = self._begin(found)
         row, failure = reading.row, None
         resume = Resume(row.watermark, row.line, row.state)
         try:
-            for batch in batches(found.importer, found.path, resume):
+            for batch in batches(found.importer, found.path, resume, found.entry):
                 if self._is_enough():
                     reading.pause()
                     self._store_waiting(reading, in_background=True)
                     if reading.failure is not None:
-                        return
+                        return reading.failure
                 self._add(reading, batch)
         except ImporterError as problem:
             failure = str(problem)
         self._end(reading, failure)
+        return failure
 
     def _begin(self, found: Found) -> Reading:
         from clankers.importing._reading import Reading
 
         version = found.identity.importer_version
-        before = self._known[found.importer.agent].get(found.place)
+        before = self._known.get(found.place)
         if before is not None and before.importer_version == version and not self._full:
             self._writer.wait()
             row = source(self._store.connection, found.place)
@@ -123,8 +154,11 @@ class Run:
             reading.batches.clear()
         self._rows += len(batch.messages) + len(batch.tools) + len(batch.usage)
 
-    def _end(self, reading: Reading, failure: str | None) -> None:
+    def _end(self, reading: Reading, failure: str | None, *, is_told: bool = False) -> None:
+        """Ends a reading; a failure that was reported before, of an entry, is only noted."""
         reading.end(failure)
+        if is_told:
+            reading.failure = None
         self._waiting.append(reading)
         if self._is_enough():
             self._store_waiting(in_background=True)
@@ -154,3 +188,18 @@ class Run:
 
             self._opened_writer = Writer(self._store)
         return self._opened_writer
+
+
+def _entry(found: Found, entry: Entry) -> Found:
+    """One of the many sessions in what was found; its entry takes the place of a file's state."""
+    identity = Identity(found.identity.importer_version, entry.rows, entry.updated_at, 0)
+    place = shown(f"{found.place}#{entry.key}")
+    return found._replace(place=place, identity=identity, entry=entry.key)
+
+
+def _count_folder(found: Found, *, is_known: bool, has_changed: bool) -> None:
+    report = found.report
+    report.read += has_changed
+    report.unchanged += not has_changed
+    report.new += has_changed and not is_known
+    report.updated += has_changed and is_known

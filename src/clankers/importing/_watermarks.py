@@ -20,6 +20,7 @@ def is_unchanged(before: Identity | None, found: Found) -> bool:
     now = found.identity
     return (
         before is not None
+        and not found.is_folder
         and before[1:] == now[1:]
         and before.importer_version >= now.importer_version
     )
@@ -37,8 +38,9 @@ def can_go_on(row: ImportSource, found: Found) -> bool:
     # Where a compressed file grew cannot be told from its size.
     if found.name.endswith(".zst"):
         return False
+    # Of a document or a database nothing is behind a watermark.
     if row.watermark == 0:
-        return True
+        return False
     if now.size < row.watermark or now.size == row.size:
         return False
     return fingerprint(found, row.watermark) == row.head
@@ -47,7 +49,7 @@ def can_go_on(row: ImportSource, found: Found) -> bool:
 def unread(found: Found, *, read_by: int) -> ImportSource:
     """The row of a file before its first byte is read."""
     identity = Identity(read_by, _NEVER_EQUAL, 0, found.identity.inode)
-    return ImportSource(found.place, found.importer.agent, *identity)
+    return ImportSource(found.place, found.importer.agent, *identity, entry=found.entry)
 
 
 def without_tail(row: ImportSource) -> ImportSource:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from clankers import errors
 from clankers.store._connection import BUSY_TIMEOUT_MS, open_writer, translated
 from clankers.store._files import tighten
-from clankers.store._schema import INDEXES, SCHEMA_VERSION, TABLES
+from clankers.store._schema import INDEXES, SCHEMA_VERSION, SEARCH, TABLES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -45,7 +45,14 @@ def _m001_archive(connection: apsw.Connection) -> None:
     add_device(connection)
 
 
-MIGRATIONS = (Migration(1, "the archive", TABLES + INDEXES, _m001_archive),)
+def _m002_search(connection: apsw.Connection) -> None:
+    connection.execute(SEARCH)
+
+
+MIGRATIONS = (
+    Migration(1, "the archive", TABLES + INDEXES, _m001_archive),
+    Migration(2, "search, and databases that hold many sessions", SEARCH, _m002_search),
+)
 
 
 def open_current(

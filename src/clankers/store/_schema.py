@@ -6,7 +6,7 @@ Everything else that writes SQL of the schema builds it from these lists.
 from __future__ import annotations
 
 # That of the last migration; it stands here for those who only read.
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 SESSION_COLUMNS = (
     "id",
     "created_at",
@@ -320,4 +320,60 @@ CREATE INDEX IF NOT EXISTS usage_occurred ON usage(
   cache_write_1h_tokens, output_tokens, reasoning_tokens, cost, estimated);
 CREATE INDEX IF NOT EXISTS usage_priced ON usage(price_version, model);
 CREATE INDEX IF NOT EXISTS usage_unpriced ON usage(provider, model) WHERE cost IS NULL;
+"""
+
+# What is found by words stands in two full-text tables over the rows themselves, and every
+# word of either in `search_term`. Rows above a mark are not in the index yet: they are added
+# at the end of a write or before a search, never by an insert trigger, which would cost four
+# times as much. Rows below it that change or go leave their old text behind in
+# `search_stale`, from plain SQL that any program can fire. USING is in capitals because
+# some programs cannot open the file otherwise.
+SEARCH = """
+ALTER TABLE import_sources ADD COLUMN entry TEXT;
+CREATE VIRTUAL TABLE message_search USING fts5(
+  text_content, thinking, content='messages', content_rowid='n',
+  tokenize="unicode61 remove_diacritics 2");
+CREATE VIRTUAL TABLE tool_search USING fts5(
+  tool_input, tool_output, content='tools', content_rowid='n', detail='none',
+  tokenize="unicode61 remove_diacritics 2 tokenchars '_'");
+CREATE TABLE search_term(term TEXT PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE search_mark(
+  source TEXT PRIMARY KEY,
+  n INTEGER NOT NULL DEFAULT 0,
+  terms_n INTEGER NOT NULL DEFAULT 0
+) WITHOUT ROWID;
+INSERT INTO search_mark(source) VALUES ('messages'), ('tools');
+CREATE TABLE search_stale(
+  source TEXT NOT NULL,
+  n INTEGER NOT NULL,
+  first_text TEXT,
+  second_text TEXT,
+  PRIMARY KEY (source, n)
+) WITHOUT ROWID;
+CREATE TRIGGER search_messages_changed AFTER UPDATE OF text_content, thinking ON messages
+WHEN old.n <= (SELECT n FROM search_mark WHERE source = 'messages')
+  AND (old.text_content, old.thinking) IS NOT (new.text_content, new.thinking)
+BEGIN
+  INSERT INTO search_stale VALUES ('messages', old.n, old.text_content, old.thinking)
+  ON CONFLICT DO NOTHING;
+END;
+CREATE TRIGGER search_messages_gone AFTER DELETE ON messages
+WHEN old.n <= (SELECT n FROM search_mark WHERE source = 'messages')
+BEGIN
+  INSERT INTO search_stale VALUES ('messages', old.n, old.text_content, old.thinking)
+  ON CONFLICT DO NOTHING;
+END;
+CREATE TRIGGER search_tools_changed AFTER UPDATE OF tool_input, tool_output ON tools
+WHEN old.n <= (SELECT n FROM search_mark WHERE source = 'tools')
+  AND (old.tool_input, old.tool_output) IS NOT (new.tool_input, new.tool_output)
+BEGIN
+  INSERT INTO search_stale VALUES ('tools', old.n, old.tool_input, old.tool_output)
+  ON CONFLICT DO NOTHING;
+END;
+CREATE TRIGGER search_tools_gone AFTER DELETE ON tools
+WHEN old.n <= (SELECT n FROM search_mark WHERE source = 'tools')
+BEGIN
+  INSERT INTO search_stale VALUES ('tools', old.n, old.tool_input, old.tool_output)
+  ON CONFLICT DO NOTHING;
+END;
 """

@@ -16,7 +16,8 @@ class ImportSource(NamedTuple):
 
     `watermark` is the byte after the last complete line and `line` the number of lines
     up to there. `head` is a hash of the file's beginning. `tail` names the counter that
-    already includes a last line without newline.
+    already includes a last line without newline. `entry` is the key of a session in a
+    database or folder that holds many; its `path` is that of the whole, with `#` and the key.
     """
 
     path: str
@@ -38,6 +39,7 @@ class ImportSource(NamedTuple):
     tail: str | None = None
     last_error: str | None = None
     imported_at: int = 0
+    entry: str | None = None
 
 
 class Identity(NamedTuple):
@@ -53,12 +55,20 @@ _WRITE = "INSERT OR REPLACE INTO import_sources({}) VALUES ({})".format(
     ", ".join(ImportSource._fields), ", ".join("?" * len(ImportSource._fields))
 )
 
+_IDENTITIES = "SELECT path, importer_version, size, mtime_ns, inode FROM import_sources"
+
 
 def identities(connection: apsw.Connection, agent: str) -> dict[str, Identity]:
     """Path -> identity of every file of an agent that was read before."""
+    rows = connection.execute(f"{_IDENTITIES} WHERE agent = ? AND entry IS NULL", (agent,))
+    return {row[0]: Identity(*row[1:]) for row in rows}
+
+
+def entry_identities(connection: apsw.Connection, agent: str, whole: str) -> dict[str, Identity]:
+    """Path -> identity of every session in a database or folder that was read before."""
     rows = connection.execute(
-        "SELECT path, importer_version, size, mtime_ns, inode FROM import_sources WHERE agent = ?",
-        (agent,),
+        f"{_IDENTITIES} WHERE path > ? AND path < ? AND agent = ? AND entry NOT NULL",
+        (f"{whole}#", f"{whole}$", agent),  # $ comes after #
     )
     return {row[0]: Identity(*row[1:]) for row in rows}
 

@@ -78,7 +78,7 @@ class Reading:
         batch.usage = said.measured.records()
         batch.messages = [one.message(state.session_id) for one in said.spoken.values()]
         batch.tools = list(said.tools.calls.values())
-        batch.attachments = list(said.attachments.found.values())
+        batch.attachments = said.attachments.all()
         has_rows = batch.messages or batch.tools or batch.errors or batch.compactions
         state.is_real = state.is_real or bool(has_rows)
         if state.is_real and (has_rows or batch.imported):

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from clankers.importers._blocks import TEXT, THINKING, Block
 from clankers.importers._values import text
 from clankers.importers.codex._attachments import is_image
-from clankers.importers.codex._blocks import TEXT, THINKING, Block
 from clankers.importers.codex._lines import elements, objects
 from clankers.importers.codex._state import PROMPTED
 from clankers.importers.codex._wording import (

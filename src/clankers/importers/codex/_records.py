@@ -6,16 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from clankers.importers import Resume
 from clankers.importers._batch import Batch
+from clankers.importers._blocks import TEXT, THINKING, Block, joined, layout
 from clankers.importers._values import row_id
+from clankers.importers.codex._answer import Answer
 from clankers.importers.codex._attachments import Attachments
-from clankers.importers.codex._blocks import (
-    TEXT,
-    THINKING,
-    Answer,
-    Block,
-    joined,
-    layout,
-)
 from clankers.importers.codex._state import AGENT, State
 from clankers.models import Message, SessionError, ToolCall
 

@@ -15,7 +15,7 @@ from clankers.importers._values import (
     row_id,
     text,
 )
-from clankers.importers.codex._blocks import Answer  # noqa: TC001 - msgspec resolves it
+from clankers.importers.codex._answer import Answer  # noqa: TC001 - msgspec resolves it
 from clankers.importers.codex._lines import member
 from clankers.importers.codex._replay import Replay
 from clankers.importers.codex._threads import created_at, named_ids

@@ -13,34 +13,15 @@ TEXT, THINKING = "text", "thinking"
 
 
 class Block(msgspec.Struct, array_like=True):
-    """One part of a message: its type, its text, or what it refers to."""
+    """One part of a message: its type, its text, or what it refers to.
+
+    `key` is for whoever must know a text again that another record tells too.
+    """
 
     type: str
     text: str = ""
     key: str = ""
     reference: Any = None
-
-
-class Answer(msgspec.Struct):
-    """One model response while its lines are still coming in.
-
-    Reasoning, text and tool calls that follow each other are one response; what is said
-    to the model next (a tool's output, a prompt) closes it.
-    """
-
-    native_id: str
-    created_at: int | None
-    completed_at: int | None
-    seq: int
-    is_sidechain: bool
-    model: str | None = None
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
-    blocks: list[Block] = msgspec.field(default_factory=list)
-
-    @property
-    def characters(self) -> int:
-        return sum(len(block.text) for block in self.blocks)
 
 
 def joined(blocks: list[Block], type_: str) -> str | None:
