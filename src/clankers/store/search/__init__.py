@@ -1,0 +1,28 @@
+"""Search: finding what was said, done and titled, by words or by any part of a text."""
+
+from __future__ import annotations
+
+from clankers.store.search._index import (
+    check_index,
+    is_behind,
+    optimize_index,
+    put_back,
+    rebuild_index,
+    update_index,
+)
+from clankers.store.search._search import Hit, SearchResult, search, search_file
+from clankers.store.search._wanted import PLACES
+
+__all__ = [
+    "PLACES",
+    "Hit",
+    "SearchResult",
+    "check_index",
+    "is_behind",
+    "optimize_index",
+    "put_back",
+    "rebuild_index",
+    "search",
+    "search_file",
+    "update_index",
+]

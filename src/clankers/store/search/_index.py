@@ -1,0 +1,317 @@
+"""The search index: filling it, keeping it true to the rows, checking it, building it anew.
+
+Two full-text tables stand over `messages` and `tools`, which keep the text; `search_term`
+has every word of either, so that any part of a word can be found by the words it is in. A
+mark says up to which row the index goes, a second one up to which row the words are known.
+
+Text is prepared before it is indexed: characters of languages that write no spaces become
+words of their own, and the escapes of JSON become spaces. The prepared text is never
+stored, so whatever takes text out of the index must prepare the old text in the same way.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+
+TYPE_CHECKING = False  # typing itself is slow to import, and a search should not pay for it
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    import apsw
+
+
+class Indexed:
+    """A table with text: its index, its two columns, and whether they hold JSON."""
+
+    def __init__(
+        self, table: str, index: str, columns: tuple[str, str], *, tokenizer: str, escaped: bool
+    ) -> None:
+        self.table = table
+        self.index = index
+        self.columns = columns
+        self.tokenizer = tokenizer
+        self.escaped = escaped
+
+
+PROSE = Indexed(
+    "messages",
+    "message_search",
+    ("text_content", "thinking"),
+    tokenizer="unicode61 remove_diacritics 2",
+    escaped=False,
+)
+TOOLS = Indexed(
+    "tools",
+    "tool_search",
+    ("tool_input", "tool_output"),
+    tokenizer="unicode61 remove_diacritics 2 tokenchars '_'",
+    escaped=True,
+)
+INDEXED = (PROSE, TOOLS)
+
+# Below this many rows it is cheaper to look through new rows than to collect their words.
+UNCOLLECTED_ROWS = 2_000
+_REBUILT_SHARE = 0.2
+_MAXIMUM = 2**63 - 1
+# Of languages that write no spaces, by their blocks in Unicode.
+_UNSPACED = (
+    "\u0e00-\u0eff"  # Thai, Lao
+    "\u1000-\u109f"  # Myanmar
+    "\u1100-\u11ff"  # Hangul letters
+    "\u1780-\u17ff"  # Khmer
+    "\u3005-\u3007\u3031-\u3035\u303b"  # ideographic marks
+    "\u3040-\u31ff"  # kana, bopomofo, Hangul letters
+    "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"  # Chinese characters
+    "\ua960-\ua97f\uac00-\ud7ff"  # Hangul
+    "\uff66-\uffdc"  # half-width kana and Hangul
+    "\U00020000-\U0003ffff"
+)
+_ESCAPES = ("\\\\", "\\n", "\\r", "\\t")
+
+
+def spaced(text: str) -> str:
+    """Text in which every character that stands for itself has spaces around it."""
+    return text if text.isascii() else _unspaced().sub(r" \1 ", text)
+
+
+@cache
+def _unspaced() -> re.Pattern[str]:
+    # Takes 4 ms to compile, which most searches do without.
+    return re.compile(f"([{_UNSPACED}])")
+
+
+def without_escapes(text: str) -> str:
+    """JSON text with spaces for the escapes that would stick to the word behind them."""
+    for escape in _ESCAPES:
+        text = text.replace(escape, " ")
+    return text
+
+
+def update_index(connection: apsw.Connection, *, uncollected: int = UNCOLLECTED_ROWS) -> bool:
+    """Brings the index up to the rows; False when it already was.
+
+    The caller has a transaction open. The words of so many new rows may stay uncollected:
+    those rows a search looks through itself.
+    """
+    _prepare(connection)
+    changed = False
+    for indexed in INDEXED:
+        changed |= _drain(connection, indexed)
+        changed |= _add_new(connection, indexed)
+    _collect(connection, uncollected)
+    return changed
+
+
+def is_behind(connection: apsw.Connection) -> bool:
+    """True when rows are not in the index yet, or no longer as it has them."""
+    found = connection.execute(
+        "SELECT (SELECT max(n) FROM messages) > (SELECT n FROM search_mark WHERE source = 'messages')"
+        " OR (SELECT max(n) FROM tools) > (SELECT n FROM search_mark WHERE source = 'tools')"
+        " OR EXISTS (SELECT 1 FROM search_stale)"
+        " OR (SELECT sum(n - terms_n) FROM search_mark) > ?",
+        (UNCOLLECTED_ROWS,),
+    ).get
+    return bool(found)
+
+
+def check_index(connection: apsw.Connection) -> list[str]:
+    """What is wrong with the index, in words; nothing when all is well.
+
+    Writes nothing that lasts, and needs a writing connection all the same: the check is a
+    command to the full-text tables. The caller has no transaction open.
+    """
+    import apsw
+
+    problems = []
+    for indexed in INDEXED:
+        command = (
+            f"INSERT INTO {indexed.index}({indexed.index}, rank) VALUES ('integrity-check', 0)"
+        )
+        try:
+            connection.execute(command)
+        except (apsw.CorruptError, apsw.SQLError) as problem:
+            problems.append(f"{indexed.index} is damaged: {problem}")
+    return problems or _missing(connection)
+
+
+def rebuild_index(connection: apsw.Connection) -> None:
+    """Builds the whole index anew from the rows; the caller has a transaction open."""
+    for indexed in INDEXED:
+        connection.execute(f"INSERT INTO {indexed.index}({indexed.index}) VALUES ('delete-all')")
+    connection.execute(
+        "DELETE FROM search_term; DELETE FROM search_stale;"
+        "UPDATE search_mark SET n = 0, terms_n = 0"
+    )
+    update_index(connection, uncollected=0)
+    optimize_index(connection)
+
+
+def optimize_index(connection: apsw.Connection) -> None:
+    """Merges what many small additions left, so that the index is small and fast again."""
+    for indexed in INDEXED:
+        connection.execute(f"INSERT INTO {indexed.index}({indexed.index}) VALUES ('optimize')")
+
+
+def put_back(connection: apsw.Connection, table: str, numbers: list[int]) -> None:
+    """Adds rows that lie below the mark and are not in the index, such as those of an archive.
+
+    The caller has a transaction open, and has just inserted them.
+    """
+    import json
+
+    _prepare(connection)
+    indexed = next(one for one in INDEXED if one.table == table)
+    chosen = "n IN (SELECT value FROM json_each(?))"
+    values = (json.dumps(numbers),)
+    connection.execute(_insert(indexed, chosen), values)
+    _collect_from(connection, indexed, chosen, values)
+
+
+def _prepare(connection: apsw.Connection) -> None:
+    connection.create_scalar_function("clankers_spaced", _spaced_value, 1, deterministic=True)
+
+
+def _spaced_value(*values: apsw.SQLiteValue) -> apsw.SQLiteValue:
+    (value,) = values
+    return spaced(value) if isinstance(value, str) else value
+
+
+def _prepared(indexed: Indexed, column: str) -> str:
+    """SQL for a column's text as it is indexed; plain ASCII needs no function of ours."""
+    text = column
+    if indexed.escaped:
+        for escape in _ESCAPES:
+            text = f"replace({text}, '{escape}', ' ')"
+        text = f"iif(instr({column}, '\\'), {text}, {column})"
+    return f"iif(octet_length({column}) = length({column}), {text}, clankers_spaced({text}))"
+
+
+def _insert(indexed: Indexed, condition: str) -> str:
+    first, second = indexed.columns
+    return (
+        f"INSERT INTO {indexed.index}(rowid, {first}, {second})"
+        f" SELECT n, {_prepared(indexed, first)}, {_prepared(indexed, second)}"
+        f" FROM {indexed.table} WHERE {condition} AND coalesce({first}, {second}) NOT NULL"
+        " ORDER BY n"
+    )
+
+
+def _drain(connection: apsw.Connection, indexed: Indexed) -> bool:
+    """Takes the old text of changed and deleted rows out, and puts the new text in."""
+    source = (indexed.table,)
+    waiting = connection.execute("SELECT 1 FROM search_stale WHERE source = ? LIMIT 1", source)
+    if waiting.get is None:
+        return False
+    first, second = indexed.columns
+    connection.execute(
+        f"INSERT INTO {indexed.index}({indexed.index}, rowid, {first}, {second})"
+        f" SELECT 'delete', n, {_prepared(indexed, 'first_text')},"
+        f" {_prepared(indexed, 'second_text')} FROM search_stale"
+        " WHERE source = ? AND coalesce(first_text, second_text) NOT NULL",
+        source,
+    )
+    changed = "n IN (SELECT n FROM search_stale WHERE source = ?)"
+    connection.execute(_insert(indexed, changed), source)
+    _collect_from(connection, indexed, changed, source)
+    connection.execute("DELETE FROM search_stale WHERE source = ?", source)
+    return True
+
+
+def _add_new(connection: apsw.Connection, indexed: Indexed) -> bool:
+    mark, top = _marks(connection, indexed)
+    if top <= mark:
+        return False
+    connection.execute(_insert(indexed, "n > ? AND n <= ?"), (mark, top))
+    connection.execute("UPDATE search_mark SET n = ? WHERE source = ?", (top, indexed.table))
+    return True
+
+
+def _marks(connection: apsw.Connection, indexed: Indexed) -> tuple[int, int]:
+    """The last row that is in the index, and the last one that there is."""
+    found: list[Any] = connection.execute(
+        f"SELECT n, (SELECT coalesce(max(n), 0) FROM {indexed.table})"
+        " FROM search_mark WHERE source = ?",
+        (indexed.table,),
+    ).fetchall()
+    mark, top = found[0]
+    return mark, top
+
+
+def _collect(connection: apsw.Connection, uncollected: int) -> None:
+    """Adds the words of new rows, unless they are too few to be worth it."""
+    waiting, total = connection.execute("SELECT sum(n - terms_n), sum(n) FROM search_mark").get
+    if waiting <= uncollected:
+        return
+    for indexed in INDEXED:
+        if waiting > _REBUILT_SHARE * total:
+            _collect_all(connection, indexed)
+        else:
+            since = connection.execute(
+                "SELECT terms_n FROM search_mark WHERE source = ?", (indexed.table,)
+            ).get
+            _collect_from(connection, indexed, "n > ? AND n <= ?", (since, _MAXIMUM))
+    connection.execute("UPDATE search_mark SET terms_n = n")
+
+
+def _collect_all(connection: apsw.Connection, indexed: Indexed) -> None:
+    """The words of a whole index, straight from it."""
+    vocabulary = f"temp.{indexed.index}_vocabulary"
+    connection.execute(
+        f"CREATE VIRTUAL TABLE IF NOT EXISTS {vocabulary}"
+        f" USING fts5vocab('main', '{indexed.index}', 'row');"
+        f"INSERT INTO search_term SELECT term FROM {vocabulary} WHERE 1 ON CONFLICT DO NOTHING;"
+        f"DROP TABLE {vocabulary}"
+    )
+
+
+def _collect_from(
+    connection: apsw.Connection, indexed: Indexed, condition: str, values: tuple[object, ...]
+) -> None:
+    """The words of some rows, by an index of them alone that lasts no longer than this."""
+    first, second = indexed.columns
+    connection.execute(
+        "CREATE VIRTUAL TABLE temp.search_passing USING fts5("
+        f"first, second, content='', detail=none, tokenize=\"{indexed.tokenizer}\");"
+        "CREATE VIRTUAL TABLE temp.search_passing_vocabulary"
+        " USING fts5vocab('temp', 'search_passing', 'row')"
+    )
+    try:
+        connection.execute(
+            "INSERT INTO temp.search_passing(rowid, first, second)"
+            f" SELECT n, {_prepared(indexed, first)}, {_prepared(indexed, second)}"
+            f" FROM {indexed.table} WHERE {condition}",
+            values,
+        )
+        connection.execute(
+            "INSERT INTO search_term SELECT term FROM temp.search_passing_vocabulary WHERE 1"
+            " ON CONFLICT DO NOTHING"
+        )
+    finally:
+        connection.execute(
+            "DROP TABLE temp.search_passing_vocabulary; DROP TABLE temp.search_passing"
+        )
+
+
+def _missing(connection: apsw.Connection) -> list[str]:
+    """Rows that the index does not have although it should, by counting both."""
+    problems = []
+    for indexed in INDEXED:
+        first, second = indexed.columns
+        rows, indexed_rows = connection.execute(
+            f"SELECT (SELECT count(*) FROM {indexed.table} WHERE n <= m.n"
+            f" AND coalesce({first}, {second}) NOT NULL),"
+            f" (SELECT count(*) FROM {indexed.index}_docsize)"
+            f" - (SELECT count(*) FROM search_stale s WHERE s.source = m.source"
+            f" AND coalesce(first_text, second_text) NOT NULL"
+            f" AND NOT EXISTS (SELECT 1 FROM {indexed.table} t WHERE t.n = s.n"
+            f" AND coalesce(t.{first}, t.{second}) NOT NULL))"
+            " FROM search_mark m WHERE source = ?",
+            (indexed.table,),
+        ).fetchall()[0]
+        if rows != indexed_rows:
+            problems.append(
+                f"{indexed.index} has {indexed_rows:,} of {rows:,} rows of {indexed.table}"
+            )
+    return problems
