@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -81,6 +82,17 @@ def crash(session: nox.Session) -> None:
     install(session, "test")
     kills = {"CLANKERS_TEST_KILLS": "60"}
     session.run("pytest", "-s", "tests/importing/test_crash.py", *session.posargs, env=kills)
+
+
+@nox.session
+def soak(session: nox.Session) -> None:
+    """The long form of the watched day: five minutes, by CLANKERS_TEST_SOAK others.
+
+    It prints its seed; CLANKERS_TEST_SEED repeats a day.
+    """
+    install(session, "test")
+    seconds = {"CLANKERS_TEST_SOAK": os.environ.get("CLANKERS_TEST_SOAK", "300")}
+    session.run("pytest", "-s", "tests/importing/test_watch_soak.py", *session.posargs, env=seconds)
 
 
 @nox.session

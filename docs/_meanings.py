@@ -180,11 +180,12 @@ TABLES = {
             "tail": "which counter holds a last line without a newline",
             "last_error": "why it could not be read the last time",
             "imported_at": "when it was read last",
+            "entry": "the session's key, where a database or folder holds many; `path` ends with it",
         },
     ),
     "pruned": Table(
-        "Sessions that were removed on purpose, so that no import brings them back. "
-        "Nothing removes sessions yet.",
+        "Sessions that were pruned or deleted. Of these an import stores only what happened "
+        "later, and what they used.",
         {
             "session_id": "the session that was removed",
             "pruned_at": "when",
@@ -231,6 +232,27 @@ TABLES = {
             "id": "a random id",
             "name": "random words to know it by",
             "created_at": "when the database was made",
+        },
+    ),
+    "search_term": Table(
+        "Every word of the search index, by which parts of words are found.",
+        {"term": "the word, in lower case and without accents"},
+    ),
+    "search_mark": Table(
+        "How far the search index goes; later rows are added at the next write or search.",
+        {
+            "source": "`messages` or `tools`",
+            "n": "the last row that is in the index",
+            "terms_n": "the last row whose words are in `search_term`",
+        },
+    ),
+    "search_stale": Table(
+        "Rows that changed or went since they were indexed, with their old text.",
+        {
+            "source": "`messages` or `tools`",
+            "n": "the row",
+            "first_text": "its old `text_content` or `tool_input`",
+            "second_text": "its old `thinking` or `tool_output`",
         },
     ),
     "schema_migrations": Table(

@@ -46,6 +46,7 @@ _MODULES = (
 _CONSTANTS = {
     "clankers.config.SETTINGS": "All settings by their keys, see [configuration](configuration.md).",
     "clankers.formats.FORMATS": "The writers by the name of their format: `table` and `json`.",
+    "clankers.importers.WHOLE": "The watermark of what is read whole whenever it changes.",
     "clankers.importing.SAMPLE_SESSIONS": "The folder of the sample that comes along; "
     "`import_sessions` takes it as `path`.",
 }
@@ -239,9 +240,11 @@ def described_tables(tables: dict[str, Table]) -> list[str]:
 
 def _columns() -> dict[str, dict[str, str]]:
     with tempfile.TemporaryDirectory() as folder, Store.open(Path(folder, "new.db")) as store:
+        # Full-text tables have no columns of their own, and SQLite's tables behind them no reader.
         rows = store.connection.execute(
-            "SELECT t.name, c.name, c.type FROM sqlite_schema t, pragma_table_info(t.name) c"
-            " WHERE t.type = 'table' AND t.name NOT LIKE 'sqlite_%' ORDER BY t.rowid, c.cid"
+            "SELECT l.name, c.name, c.type FROM pragma_table_list l, pragma_table_info(l.name) c"
+            " WHERE l.schema = 'main' AND l.type = 'table' AND l.name NOT LIKE 'sqlite_%'"
+            " ORDER BY (SELECT rowid FROM sqlite_schema WHERE name = l.name), c.cid"
         ).fetchall()
     found: dict[str, dict[str, str]] = {}
     for table, column, type_ in rows:

@@ -9,7 +9,29 @@ import pytest
 
 CORPUS = Path(__file__).parent.parent.parent / "shared" / "corpus"
 TOOLS = CORPUS.parent / "tools"
-AGENT_VARIABLES = ("CLAUDE_CONFIG_DIR", "CODEX_HOME")
+AGENT_VARIABLES = (
+    "CURSOR_CONFIG_DIR",
+    "CURSOR_DATA_DIR",
+    "CLAUDE_CONFIG_DIR",
+    "CODEX_HOME",
+    "GEMINI_CLI_HOME",
+    "GEMINI_DIR",
+    "QWEN_HOME",
+    "QWEN_RUNTIME_DIR",
+    "OPENCODE_DATA_DIR",
+    "OPENCODE_DB",
+    "MIMOCODE_HOME",
+    "AMP_DATA_DIR",
+    "CLINE_DATA_DIR",
+    "CLINE_DIR",
+    "CLINE_SESSION_DATA_DIR",
+    "DROID_SESSIONS_DIR",
+    "GOOSE_PATH_ROOT",
+    "COPILOT_DIR",
+    "COPILOT_HOME",
+    "PI_AGENT_DIR",
+    "PI_CODING_AGENT_DIR",
+)
 
 
 @pytest.fixture(autouse=True)

@@ -23,8 +23,14 @@ COMMANDS = {
     "sessions": ("clankers_cli.commands.sessions", "list sessions or show one"),
     "usage": ("clankers_cli.commands.usage", "show where tokens and money went"),
     "prices": ("clankers_cli.commands.prices", "show or override the prices of models"),
+    "search": ("clankers_cli.commands.search", "find anything that was said or done"),
     "query": ("clankers_cli.commands.query", "ask the database in SQL"),
+    "prune": ("clankers_cli.commands.prune", "remove the sessions that fit a filter"),
+    "delete": ("clankers_cli.commands.delete", "remove single sessions, or erase them"),
+    "backup": ("clankers_cli.commands.backup", "make a copy of the database"),
+    "vacuum": ("clankers_cli.commands.vacuum", "give free room back, or say what takes it"),
     "config": ("clankers_cli.commands.config", "show or change settings and profiles"),
+    "reindex": ("clankers_cli.commands.reindex", "build the search index anew"),
     "doctor": ("clankers_cli.commands.doctor", "check paths, database and agents"),
 }
 

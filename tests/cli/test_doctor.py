@@ -11,6 +11,7 @@ import pytest
 from clankers import _paths
 from clankers.models import Usage
 from clankers.store import Store
+from clankers.store._schema import SCHEMA_VERSION
 from clankers.usage._price_list import package_version
 
 if TYPE_CHECKING:
@@ -40,6 +41,76 @@ def test_retention_of_claude_code_is_warned_about(cli: Cli, home: Path) -> None:
     assert "claude-code deletes transcripts after 7 days" in cli("doctor").out
     settings.write_text('{"cleanupPeriodDays": 3650}')
     assert "deletes transcripts" not in cli("doctor").out
+
+
+def test_retention_of_gemini_is_warned_about(cli: Cli, home: Path) -> None:
+    """Gemini CLI deletes after maxAge, by default 30 days, unless its cleaning is off."""
+    (home / ".gemini" / "tmp").mkdir(parents=True)
+    settings = home / ".gemini" / "settings.json"
+
+    assert "gemini deletes transcripts after 30 days" in cli("doctor").out
+    settings.write_text('{"general": {"sessionRetention": {"maxAge": "2w"}}}')
+    assert "gemini deletes transcripts after 14 days" in cli("doctor").out
+    settings.write_text('{"general": {"sessionRetention": {"maxAge": "120d"}}}')
+    assert "deletes transcripts" not in cli("doctor").out
+    settings.write_text('{"general": {"sessionRetention": {"enabled": false}}}')
+    assert "deletes transcripts" not in cli("doctor").out
+
+
+def test_size_and_schema(cli: Cli, tmp_path: Path) -> None:
+    """How large it is, what takes the room, and what copies there are."""
+    database = tmp_path / "clankers.db"
+    cli("--db", database, "import", "--sample")
+    cli("--db", database, "backup", "create")
+
+    done = cli("--db", database, "doctor")
+
+    assert done.code == 0
+    assert f"{database}, schema {SCHEMA_VERSION}, " in done.out
+    assert "4 sessions, 23 messages, 11 tools, 16 usage" in done.out
+    assert "free on the disk; largest: " in done.out
+    assert f"1 copy in {database.parent / 'backups'}" in done.out
+
+
+def test_room_that_could_be_given_back(cli: Cli, tmp_path: Path) -> None:
+    """A file that is mostly empty is told of, with what makes it smaller."""
+    database = tmp_path / "clankers.db"
+    with Store.open(database) as store:
+        store.upsert_many([Usage(f"u:{n}", "s", raw="x" * 1_000_000) for n in range(40)])
+        store.connection.execute("DELETE FROM usage")
+
+    assert "of the file hold nothing" in cli("--db", database, "doctor").out
+    cli("--db", database, "vacuum")
+    assert "of the file hold nothing" not in cli("--db", database, "doctor").out
+
+
+def test_a_wrong_search_index_fails_a_thorough_look(cli: Cli, tmp_path: Path) -> None:
+    """Rows that the index lacks are an error; building it anew mends that."""
+    database = tmp_path / "clankers.db"
+    cli("--db", database, "import", "--sample")
+    cli("--db", database, "reindex")
+    assert "the index fits" in cli("--db", database, "doctor", "--thorough").out
+    with Store.open(database) as store:
+        store.connection.execute("INSERT INTO message_search(message_search) VALUES ('delete-all')")
+
+    done = cli("--db", database, "doctor", "--thorough")
+
+    assert done.code == 1
+    assert "FAIL  search" in done.out
+    assert "reindex" in done.out
+    assert cli("--db", database, "doctor").code == 0
+    cli("--db", database, "reindex")
+    assert cli("--db", database, "doctor", "--thorough").code == 0
+
+
+def test_others_rights_to_copies_are_warned_about(cli: Cli, tmp_path: Path) -> None:
+    """A copy says as much as the database."""
+    database = tmp_path / "clankers.db"
+    with Store.open(database) as store:
+        copy = store.back_up()
+    copy.chmod(0o644)
+
+    assert f"others may read or write {copy} (mode 0644)" in cli("--db", database, "doctor").out
 
 
 def test_a_damaged_database_fails(cli: Cli, tmp_path: Path) -> None:

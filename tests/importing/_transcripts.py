@@ -16,6 +16,8 @@ OTHER_SESSION = "0b7f7f3e-0000-4000-8000-000000000002"
 # What is an import's own, or only the order in which rows were made.
 _OWN_COLUMNS = {"n", "imported_at", "origin_device"}
 _OWN_TABLES = {"device", "schema_migrations", "sqlite_sequence"}
+# The search index is built in the order in which rows came; `check_index` says whether it is right.
+_INDEXES = ("message_search", "tool_search", "search_")
 
 
 def prompt(words: str, *, minute: int = 0, session: str = SESSION) -> str:
@@ -96,7 +98,7 @@ def contents(connection: apsw.Connection) -> dict[str, list[str]]:
     tables = [
         name
         for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")
-        if name not in _OWN_TABLES
+        if name not in _OWN_TABLES and not name.startswith(_INDEXES)
     ]
     return {table: _rows(connection, table) for table in tables}
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from importing._parrot import Parrot
 
 _OPENED: set[str] | None = None
+_LOOKS = {"open", "os.listdir", "os.scandir"}
 
 
 @pytest.fixture
@@ -76,7 +77,7 @@ def install(site: Path, agent: str, reference: str, monkeypatch: pytest.MonkeyPa
 
 @pytest.fixture
 def opened() -> Callable[[], AbstractContextManager[set[str]]]:
-    """Collects the paths of all files that Python opens inside."""
+    """Collects the paths of all files that Python opens and folders that it lists inside."""
     return _collect_opened
 
 
@@ -92,7 +93,7 @@ def _collect_opened() -> Iterator[set[str]]:
 
 
 def _note(event: str, arguments: tuple[Any, ...]) -> None:
-    if _OPENED is not None and event == "open" and isinstance(arguments[0], str):
+    if event in _LOOKS and _OPENED is not None and isinstance(arguments[0], str):
         _OPENED.add(arguments[0])
 
 

@@ -5,6 +5,7 @@ A change here is a change for everybody who uses the library.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from datetime import datetime, tzinfo
 from pathlib import Path
@@ -85,6 +86,31 @@ def writing(store: clankers.Store) -> None:
     store.upsert("s")  # type: ignore[arg-type]
 
 
+def keeping(kept: clankers.Store, path: Path) -> None:
+    assert_type(kept.back_up(), Path)
+    assert_type(kept.back_up(path), Path)
+    for copy in kept.backups():
+        assert_type(copy, store.Backup)
+        assert_type((copy.path, copy.bytes, copy.made_at), tuple[Path, int, int])
+    size = kept.size(largest=3)
+    assert_type(size, store.Size)
+    assert_type(size.parts, list[store.Part])
+    assert_type(size.sessions, list[store.Share])
+    assert_type(size.tables(), list[tuple[str, int, int]])
+    done = kept.vacuum()
+    assert_type(done, store.Vacuumed)
+    assert_type((done.before, done.after, done.is_complete), tuple[int, int, bool])
+    removal = kept.prune(
+        source="codex", project="tidewatch", model="gpt-5", before=0, empty=True, dry_run=True
+    )
+    assert_type(removal, store.Removal)
+    assert_type(removal.sessions, list[store.RemovedSession])
+    assert_type(removal.rows, dict[str, int])
+    assert_type(kept.delete(["5a3c"], purge=True, dry_run=True), store.Removal)
+    assert_type(kept.forget_pruned("5a3c"), list[str])
+    kept.prune("codex")  # type: ignore[call-arg]  # filters are keywords
+
+
 def records(
     session: clankers.Session,
     message: clankers.Message,
@@ -122,14 +148,28 @@ def bringing_in(store: clankers.Store, path: Path) -> None:
     clankers.import_sessions(
         store, ["codex"], path=path, since=0, full=True, dry_run=True, on_progress=show
     )
+    stop = threading.Event()
+    clankers.watch_sessions(store)
+    clankers.watch_sessions(
+        store,
+        ["codex"],
+        on_import=lambda report: assert_type(report, clankers.ImportReport),
+        on_progress=show,
+        stop=stop.is_set,
+        scan_every=60,
+    )
+    clankers.watch_sessions(store, stop=stop)  # type: ignore[arg-type]  # what is asked is a call
+    assert_type(importing.has_file_events(), bool)
     assert_type(report.files, int)
     assert_type(report.lines, int)
+    assert_type(report.messages, int)
     assert_type(report.sources, list[importing.SourceReport])
     assert_type(report.failures, list[importing.Failure])
     assert_type(report.to_dict(), dict[str, Any])
     for source in report.sources:
         assert_type(source.agent, str)
         assert_type(source.rows_written, int)
+        assert_type(source.sessions, set[str])
     for failure in report.failures:
         assert_type(failure.path, Path | str)
 

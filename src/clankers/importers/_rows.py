@@ -102,9 +102,7 @@ class Rows:
     def name(self, title: str | None, rank: int = NAMED) -> None:
         """Suggests a title; one that is surer stays."""
         found = first_line(title or "")
-        if found and (
-            rank > self.memory.title_rank or (rank == self.memory.title_rank > PROMPTED)
-        ):
+        if found and (rank > self.memory.title_rank or (rank == self.memory.title_rank > PROMPTED)):
             self.session.title, self.memory.title_rank = found, rank
 
     def belongs_to(self, parent_id: str | None, relationship: str) -> None:
@@ -125,6 +123,11 @@ class Rows:
 
     def row(self, native_id: str) -> str:
         return f"{self.session.id}:{row_id(native_id)}"
+
+    def next_seq(self, at: int | None) -> int:
+        """The next place in the session; for a message whose tool calls are taken before it."""
+        self.memory.seq = next_seq(self.memory.seq, at)
+        return self.memory.seq
 
     # What was said
 
@@ -149,7 +152,7 @@ class Rows:
             self.row(native_id),
             self.session.id,
             at,
-            seq=self._next_seq(at) if seq is None else seq,
+            seq=self.next_seq(at) if seq is None else seq,
             role=role,
             source=self.agent,
             native_id=native_id,
@@ -165,6 +168,12 @@ class Rows:
             self.name(message.text_content, PROMPTED)
         self._batch.messages.append(message)
         return message
+
+    def abandon(self, native_id: str) -> None:
+        """Notes that a message said before is on a branch that was given up; it stays stored."""
+        self._batch.messages.append(
+            Message(self.row(native_id), self.session.id, is_sidechain=True)
+        )
 
     # Tool calls
 
@@ -183,7 +192,7 @@ class Rows:
         """
         tool = self.tool(native_id, at)
         if tool.seq is None:
-            tool.seq = self._next_seq(tool.created_at)
+            tool.seq = self.next_seq(tool.created_at)
         tool.tool_name = name or tool.tool_name
         if message is not None:
             tool.message_id = self.row(message)
@@ -210,9 +219,12 @@ class Rows:
         tool = self.tool(native_id, at)
         if output is not None and output != "":
             tool.tool_output = json_text(output)
-        tool.success = success
+        # What is not said again stays, as it does in the store.
+        if success is not None:
+            tool.success = success
         if success is False:
-            tool.error_message = (error or flat(output) or "")[:ERROR_CHARACTERS] or None
+            said = (error or flat(output) or "")[:ERROR_CHARACTERS]
+            tool.error_message = said or tool.error_message
         if duration_ms is not None and 0 <= duration_ms < _LONGEST_MS:
             tool.duration_ms = duration_ms
         return tool
@@ -302,10 +314,6 @@ class Rows:
             # A copy: reading goes on while the batch waits.
             batch.sessions.append(evolve(self.session))
         return batch
-
-    def _next_seq(self, at: int | None) -> int:
-        self.memory.seq = next_seq(self.memory.seq, at)
-        return self.memory.seq
 
 
 def tokens(value: Any) -> int:

@@ -25,8 +25,12 @@ def snapshot(path: Path) -> Iterator[apsw.Connection]:
     even by SQLite itself: a database that cannot be read without its log's index, as in a
     folder that nobody may write to, is read without one when it has no log.
 
+    Read what another program wrote as text with `CAST(x AS BLOB)`: a value that is not
+    UTF-8 ends the reading otherwise.
+
     Raises:
-        ImporterError: the file is no database, is damaged, or stays locked.
+        ImporterError: the file is no database, is damaged, stays locked, or holds text that
+            is not UTF-8.
     """
     try:
         connection = _opened(path)
@@ -34,7 +38,7 @@ def snapshot(path: Path) -> Iterator[apsw.Connection]:
             yield connection
         finally:
             connection.close()
-    except apsw.Error as problem:
+    except (apsw.Error, UnicodeDecodeError) as problem:
         raise ImporterError(f"the database cannot be read: {problem}") from problem
 
 
@@ -61,7 +65,6 @@ def _begun(path: Path, how: str) -> apsw.Connection:
         connection.pragma("query_only", True)
         connection.config(apsw.SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0)
         connection.config(apsw.SQLITE_DBCONFIG_DEFENSIVE, 1)
-        # Text that is not UTF-8 costs its own value and no other.
         connection.execute("BEGIN")
         connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchall()
     except BaseException:

@@ -8,15 +8,43 @@ from __future__ import annotations
 TYPE_CHECKING = False  # typing itself is slow to import, and every query starts here
 
 if TYPE_CHECKING:
+    from clankers.store._backup import Backup
+    from clankers.store._removal import Removal, RemovedSession
+    from clankers.store._size import Part, Share, Size
     from clankers.store._store import Store
+    from clankers.store._vacuum import Vacuumed
+    from clankers.store.search import Hit, SearchResult
 
-__all__ = ["Store"]
+__all__ = [
+    "Backup",
+    "Hit",
+    "Part",
+    "Removal",
+    "RemovedSession",
+    "SearchResult",
+    "Share",
+    "Size",
+    "Store",
+    "Vacuumed",
+]
 
 if not TYPE_CHECKING:
+    _HOMES = {
+        "Backup": "_backup",
+        "Hit": "search",
+        "Part": "_size",
+        "Removal": "_removal",
+        "RemovedSession": "_removal",
+        "SearchResult": "search",
+        "Share": "_size",
+        "Size": "_size",
+        "Store": "_store",
+        "Vacuumed": "_vacuum",
+    }
 
     def __getattr__(name: str) -> object:
-        if name == "Store":
-            from clankers.store._store import Store
+        if name not in _HOMES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from importlib import import_module
 
-            return Store
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import time
 from itertools import count
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import NamedTuple
 
 import apsw
 
@@ -13,22 +14,74 @@ from clankers import _paths, errors
 from clankers.store._connection import open_reader, translated
 from clankers.store._files import create_private
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
+_FOLDER = "backups"
 _UNFINISHED = ".partial"
 
 
-def back_up(path: Path) -> Path:
-    """Copies what is committed at `path` into `backups` beside it; the copy's path.
+class Backup(NamedTuple):
+    """A copy of a database: its file, its size in bytes, and when it was made, in epoch ms."""
 
-    A copy bears its name only once it is whole and SQLite found nothing wrong with it.
+    path: Path
+    bytes: int
+    made_at: int
+
+
+def backup_folder(path: Path) -> Path:
+    """Where copies of the database at `path` are kept."""
+    return path.parent / _FOLDER
+
+
+def backups(path: Path) -> list[Backup]:
+    """The copies in the folder beside a database, the newest first."""
+    try:
+        with os.scandir(backup_folder(path)) as entries:
+            found = [
+                _described(entry)
+                for entry in entries
+                if entry.name.endswith(path.suffix) and entry.is_file()
+            ]
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
+        return []
+    return sorted(found, key=lambda one: (one.made_at, one.path), reverse=True)
+
+
+def back_up(path: Path, target: Path | None = None) -> Path:
+    """Copies what is committed at `path` to `target`; the copy's path.
+
+    By default, and where `target` is a folder, the copy is named after the time; by
+    default it goes into `backups` beside the database. A copy bears its name only once it
+    is whole and SQLite found nothing wrong with it, and never takes that of another file.
 
     Raises:
+        StoreError: there is a file of that name already.
+        ReadOnlyError: the folder cannot be written.
         DiskFullError: there is no room for it.
         NotADatabaseError: the database is damaged, and so would be the copy.
     """
-    folder = path.parent / "backups"
+    if target is None:
+        folder = backup_folder(path)
+        _make_folder(folder)
+        copy, unfinished = _reserved(folder, path)
+    elif target.is_dir():
+        copy, unfinished = _reserved(target, path)
+    else:
+        copy, unfinished = target, _unfinished(target)
+    try:
+        with translated(unfinished):
+            _copy(path, unfinished)
+        _rename(unfinished, copy)
+    except BaseException:
+        unfinished.unlink(missing_ok=True)
+        raise
+    return copy
+
+
+def _described(entry: os.DirEntry[str]) -> Backup:
+    status = entry.stat()
+    return Backup(Path(entry.path), status.st_size, status.st_mtime_ns // 1_000_000)
+
+
+def _make_folder(folder: Path) -> None:
     try:
         _paths.make_private_dir(folder)
     except OSError as problem:
@@ -36,15 +89,6 @@ def back_up(path: Path) -> Path:
             f"{folder} cannot be made or changed: {problem.strerror}",
             hint="a copy is made there first; check the rights of the folder",
         ) from problem
-    copy, unfinished = _reserved(folder, path)
-    try:
-        with translated(unfinished):
-            _copy(path, unfinished)
-        os.replace(unfinished, copy)
-    except BaseException:
-        unfinished.unlink(missing_ok=True)
-        raise
-    return copy
 
 
 def _reserved(folder: Path, path: Path) -> tuple[Path, Path]:
@@ -59,6 +103,40 @@ def _reserved(folder: Path, path: Path) -> tuple[Path, Path]:
                 break
             unfinished.unlink()
     return copy, unfinished
+
+
+def _unfinished(copy: Path) -> Path:
+    """The file that grows into `copy`, which must not exist yet."""
+    if os.path.lexists(copy):
+        raise _taken(copy)
+    unfinished = copy.with_name(copy.name + _UNFINISHED)
+    if not create_private(unfinished):
+        raise errors.StoreError(
+            f"{unfinished} is in the way: another copy is being made, or was broken off",
+            hint="remove it when no other copy is being made, or give another name",
+        )
+    return unfinished
+
+
+def _rename(unfinished: Path, copy: Path) -> None:
+    """Gives the copy its name, unless another file has it by now."""
+    try:
+        # A rename would take the place of what is there.
+        os.link(unfinished, copy)
+    except FileExistsError:
+        raise _taken(copy) from None
+    except OSError:  # a file system without links
+        if os.path.lexists(copy):
+            raise _taken(copy) from None
+        os.replace(unfinished, copy)
+    else:
+        unfinished.unlink()
+
+
+def _taken(copy: Path) -> errors.StoreError:
+    return errors.StoreError(
+        f"there is already a file at {copy}", hint="give another name; it was left as it is"
+    )
 
 
 def _copy(path: Path, target: Path) -> None:

@@ -6,6 +6,8 @@ import json
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     import apsw
 
 LONGEST_RANGE_LIST = 100
@@ -62,6 +64,18 @@ def identities(connection: apsw.Connection, agent: str) -> dict[str, Identity]:
     """Path -> identity of every file of an agent that was read before."""
     rows = connection.execute(f"{_IDENTITIES} WHERE agent = ? AND entry IS NULL", (agent,))
     return {row[0]: Identity(*row[1:]) for row in rows}
+
+
+def identities_of(
+    connection: apsw.Connection, files: Iterable[tuple[str, str]]
+) -> dict[str, Identity]:
+    """Path -> identity of those of some files, by path and agent, that were read before."""
+    found = {}
+    query = f"{_IDENTITIES} WHERE path = ? AND agent = ? AND entry IS NULL"
+    for file in files:
+        for row in connection.execute(query, file):
+            found[row[0]] = Identity(*row[1:])
+    return found
 
 
 def entry_identities(connection: apsw.Connection, agent: str, whole: str) -> dict[str, Identity]:

@@ -30,12 +30,18 @@ if TYPE_CHECKING:
         ToolCall,
         Usage,
     )
+    from clankers.store._backup import Backup
+    from clankers.store._removal import Removal
+    from clankers.store._size import Size
+    from clankers.store._vacuum import Vacuumed
+    from clankers.store.search._search import Order, SearchResult
 
     Record = Session | Message | ToolCall | SessionError | Compaction | Usage | Attachment
 
 # Enough rows to make a statement cheap, few enough to keep memory flat.
 _WRITTEN_TOGETHER = 1_000
 _SHOWN_IDS = 5
+_LARGEST = 10
 
 
 class Store:
@@ -251,6 +257,181 @@ class Store:
         """Derives counts, tokens and cost of these sessions anew from their rows."""
         refresh_sessions(self._writing(), session_ids)
 
+    # Keeping
+
+    def back_up(self, path: str | Path | None = None) -> Path:
+        """Makes a verified copy of what is committed, while others read and write; its path.
+
+        It goes to `path`, or under a name made of the time into that folder; by default
+        into `backups` beside the database. No file is replaced.
+
+        Raises:
+            StoreError: there is already a file at `path`.
+            ReadOnlyError: the folder cannot be written.
+            DiskFullError: there is no room for it.
+            NotADatabaseError: the database is damaged, and so would be the copy.
+        """
+        from clankers.store._backup import back_up
+
+        return back_up(self.path, None if path is None else _files.place(path))
+
+    def backups(self) -> list[Backup]:
+        """The copies in `backups` beside the database, the newest first."""
+        from clankers.store._backup import backups
+
+        return backups(self.path)
+
+    def size(self, *, largest: int = _LARGEST) -> Size:
+        """What takes the room: tables, indexes, free pages, the log, copies.
+
+        So many of the largest sessions, projects and agents are named; with 0 their texts
+        are not looked at. Every page of the file is read.
+        """
+        from clankers.store._size import measure
+
+        with translated(self.path):
+            return measure(self.connection, self.path, largest=largest)
+
+    def vacuum(self) -> Vacuumed:
+        """Gives what is free in the file back to the disk, and renews its statistics.
+
+        Needs room for a second copy among the temporary files and a third in the log.
+
+        Raises:
+            DiskFullError: there is no such room; nothing was done.
+            DatabaseBusyError: another process kept writing for the whole timeout.
+        """
+        from clankers.store._vacuum import vacuum
+
+        return vacuum(self._writing(), self.path)
+
+    def prune(
+        self,
+        *,
+        source: str | None = None,
+        project: str | None = None,
+        model: str | None = None,
+        before: int | None = None,
+        empty: bool = False,
+        dry_run: bool = False,
+    ) -> Removal:
+        """Removes the sessions that fit all filters, with their subagents; what went.
+
+        Usage stays, so that no total changes. No import brings the sessions back, unless
+        they go on: then what is newer comes. The file keeps its size until `vacuum`.
+
+        Args:
+            source: the agent.
+            project: a project's name or its whole path.
+            model: a model's name or the beginning of one.
+            before: epoch ms; sessions in which nothing happened at or after it.
+            empty: sessions without any message.
+            dry_run: says what would go, and removes nothing.
+
+        Raises:
+            StoreError: there is no filter.
+        """
+        from clankers.store import _removal
+
+        def ids() -> list[str]:
+            return _removal.chosen(
+                self.connection,
+                source=source,
+                project=project,
+                model=model,
+                before=before,
+                empty=empty,
+            )
+
+        if dry_run:
+            with translated(self.path):
+                return _removal.planned(self.connection, ids())
+        with self.atomic():
+            return self._remove(ids())
+
+    def delete(
+        self, session_ids: Iterable[str], *, purge: bool = False, dry_run: bool = False
+    ) -> Removal:
+        """Removes sessions, each by its id or a unique beginning, with their subagents.
+
+        As `prune` does, and usage loses the JSON that the agent wrote. With `purge` no
+        byte of the file says what was removed: what was derived from it is erased, and the
+        file written anew, which takes as long and as much room as `vacuum`. Other
+        copies of the words, such as transcripts, backups and forks, are not touched.
+        `purge` also takes sessions that were removed before.
+
+        Raises:
+            UnknownSessionError: an id names none, or several; nothing was removed.
+            DiskFullError: there is no room for a purge; nothing was removed.
+        """
+        from clankers.store import _removal
+
+        wanted = list(session_ids)
+        if dry_run:
+            with translated(self.path):
+                return _removal.planned(self.connection, self._named(wanted, purge=purge))
+        if purge:
+            return self._purge(wanted)
+        with self.atomic():
+            ids = self._named(wanted, purge=False)
+            _removal.blank_usage(self.connection, ids)
+            return self._remove(ids)
+
+    def _purge(self, wanted: list[str]) -> Removal:
+        from clankers.store import _purge, _removal
+        from clankers.store._vacuum import check_room
+
+        connection = self._writing()
+        if connection.in_transaction:
+            raise errors.StoreError(
+                f"nothing can be purged from {self.path} inside a transaction",
+                hint="end atomic() first",
+            )
+        with translated(self.path), _purge.overwriting(connection):
+            check_room(connection, self.path)
+            with self.atomic():
+                ids = self._named(wanted, purge=True)
+                _removal.blank_usage(connection, ids)
+                removal = self._remove(ids)
+                _purge.erase_words(connection, ids)
+            return removal._replace(is_erased=_purge.erase_traces(connection, self.path))
+
+    def _named(self, wanted: list[str], *, purge: bool) -> list[str]:
+        """The sessions that these ids or beginnings of ids name, and their subagents."""
+        from clankers.store import _removal
+
+        ids: list[str] = []
+        for one in wanted:
+            try:
+                ids += _removal.with_subagents(self.connection, [self.session(one).id])
+            except errors.UnknownSessionError:
+                if not purge or one not in _removal.removals(self.connection):
+                    raise
+                ids += _removal.remembered(self.connection, one)
+        return list(dict.fromkeys(ids))
+
+    def _remove(self, ids: list[str]) -> Removal:
+        from clankers.store import _removal
+
+        removal = _removal.planned(self.connection, ids)
+        _removal.remove(self.connection, ids)
+        return removal
+
+    def forget_pruned(self, session_id: str) -> list[str]:
+        """Lets imports bring back a session that was pruned or deleted; the ids that this frees.
+
+        Its id, or a unique beginning, stands for its subagents too where their ids begin
+        with it. `import_sessions(store, full=True)` then reads it, if its transcript is
+        still there.
+
+        Raises:
+            UnknownSessionError: no such session was removed, or several.
+        """
+        from clankers.store import _removal
+
+        with self.atomic():
+            return _removal.forget(self.connection, session_id)
+
     # Reading
 
     def session(self, session_id: str) -> Session:
@@ -388,6 +569,99 @@ class Store:
     def attachment(self, sha256: str) -> Attachment | None:
         """An image or document by its hash, which message `content` refers to."""
         return next(self._records("attachments", "WHERE sha256 = ?", (sha256,)), None)
+
+    # Searching
+
+    def search(
+        self,
+        text: str,
+        *,
+        source: str | None = None,
+        project: str | None = None,
+        role: str | None = None,
+        tool: str | None = None,
+        session: str | None = None,
+        since: int | None = None,
+        before: int | None = None,
+        places: Iterable[str] = ("titles", "messages", "tools"),
+        order: Order = "best",
+        exact: bool = False,
+        everything: bool = False,
+        limit: int = 20,
+    ) -> SearchResult:
+        r"""Finds sessions by title, messages by what was said or thought, tool calls by in- and output.
+
+        All words must stand in the same message, call or title. Rows with whole words come
+        first, then those with the words as parts of others; case makes no difference::
+
+            for hit in store.search('connection "errno 111" -test agent:codex since:7d'):
+                print(hit.session_id, hit.snippet)
+
+        ``"exact text"``, ``beginning*``, ``-excluded`` and the filters ``agent: project:
+        role: tool: session: since: before: in:`` are understood; what looks like a filter
+        and is none is text. A store that may write brings its index up to date first.
+
+        Args:
+            text: what to find; without any word the newest that pass the filters.
+            source: the agent.
+            project: a project's name or its whole path.
+            role: only messages of this role.
+            tool: only calls of this tool.
+            session: the beginning of a session's id.
+            since: epoch ms; what happened at or after it.
+            before: epoch ms; what happened before it.
+            places: where to look.
+            order: ``best`` ranks messages by their words; ``newest`` shows the newest first.
+            exact: `text` is one exact text, quotes and colons included.
+            everything: looks through every row where no index helps, however long it takes.
+            limit: at most so many hits in each place.
+
+        Raises:
+            QueryError: `text` is too long, or a place is none.
+            UsageError: a time in it is none.
+        """
+        from clankers.store.search import is_behind, search
+
+        with translated(self.path):
+            if not self._read_only and is_behind(self.connection):
+                self.update_index()
+            return search(
+                self.connection,
+                text,
+                source=source,
+                project=project,
+                role=role,
+                tool=tool,
+                session=session,
+                since=since,
+                before=before,
+                places=places,
+                order=order,
+                exact=exact,
+                everything=everything,
+                limit=limit,
+            )
+
+    def update_index(self) -> None:
+        """Adds to the search index what was written since; every import and search does it."""
+        from clankers.store.search import update_index
+
+        with self.atomic():
+            update_index(self._writing())
+
+    def rebuild_index(self) -> None:
+        """Builds the search index anew from the rows; some seconds for each 100 MB of text."""
+        from clankers.store.search import rebuild_index
+
+        with self.atomic():
+            rebuild_index(self._writing())
+
+    def check_index(self) -> list[str]:
+        """What is wrong with the search index, in sentences; `rebuild_index` mends it."""
+        from clankers.store.search import check_index
+
+        with translated(self.path):
+            return check_index(self._writing())
 
     def _records(self, table: str, rest: str, values: Sequence[Any]) -> Iterator[Any]:
         # Records cost 30 ms to load, which an import that finds nothing new can save.

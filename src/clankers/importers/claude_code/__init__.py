@@ -27,6 +27,8 @@ _MARKS = (
     b'"custom-title"',
     b'"ai-title"',
 )
+# Qwen Code has some of them too, and these, which Claude Code has not.
+_OTHERS = (b'"role":"model"', b'"usageMetadata"')
 _PROJECTS = "projects"
 # Beside these, `projects` holds all transcripts, and other files that end as they do are none.
 _CONFIGURATION = frozenset(
@@ -64,7 +66,7 @@ class ClaudeCode:
     def recognises(self, path: Path) -> bool:
         with path.open("rb") as file:
             start = file.read(_HEAD_BYTES)
-        return any(mark in start for mark in _MARKS)
+        return any(mark in start for mark in _MARKS) and not any(one in start for one in _OTHERS)
 
     def read(self, path: Path, resume: Resume) -> Iterator[Batch]:
         # Reading needs attrs and msgspec; finding out that nothing changed must not pay for them.

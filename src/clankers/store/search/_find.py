@@ -82,7 +82,7 @@ class Finder:
             if len(found.rows) <= self._limit:
                 self._by_parts()
         else:
-            self._scan(self._all_rows())
+            self._scan(self._all_rows(), condition=self._says_something())
         found.has_more = len(found.rows) > self._limit
         del found.rows[self._limit :]
         return found
@@ -202,7 +202,13 @@ class Finder:
             yield bottom, top
             top = bottom - 1
 
-    def _scan(self, slices: Iterator[tuple[int, int]], *, limitless: bool = False) -> None:
+    def _says_something(self) -> str:
+        first, second = self._indexed.columns
+        return f" AND coalesce(r.{first}, r.{second}) NOT NULL"
+
+    def _scan(
+        self, slices: Iterator[tuple[int, int]], *, limitless: bool = False, condition: str = ""
+    ) -> None:
         """Looks through rows from the newest on, until enough is found or time is up."""
         wanted, known = self._wanted, set(self.found.rows)
         conditions = [
@@ -212,6 +218,7 @@ class Finder:
         ]
         sql = (
             f"SELECT r.n FROM {self._indexed.table} r WHERE r.n BETWEEN ? AND ?"
+            + condition
             + "".join(one[0] for one in conditions)
             + " ORDER BY r.n DESC"
         )

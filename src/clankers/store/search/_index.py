@@ -178,14 +178,19 @@ def _spaced_value(*values: apsw.SQLiteValue) -> apsw.SQLiteValue:
     return spaced(value) if isinstance(value, str) else value
 
 
+@cache
 def _prepared(indexed: Indexed, column: str) -> str:
-    """SQL for a column's text as it is indexed; plain ASCII needs no function of ours."""
+    """SQL for a column's text as it is indexed.
+
+    Plain ASCII needs no function of ours, which would wait for Python, and that is busy
+    reading during an import. GLOB looks for an escape several times as fast as replace.
+    """
     text = column
     if indexed.escaped:
         for escape in _ESCAPES:
-            text = f"replace({text}, '{escape}', ' ')"
-        text = f"iif(instr({column}, '\\'), {text}, {column})"
-    return f"iif(octet_length({column}) = length({column}), {text}, clankers_spaced({text}))"
+            replaced = f"replace({text}, '{escape}', ' ')"
+            text = f"iif({column} GLOB '*{escape}*', {replaced}, {text})"
+    return f"iif(octet_length({column}) > length({column}), clankers_spaced({text}), {text})"
 
 
 def _insert(indexed: Indexed, condition: str) -> str:

@@ -1,0 +1,75 @@
+"""Erasing: after a purge, no byte of the file says what was removed."""
+
+from __future__ import annotations
+
+import json
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from clankers import errors
+from clankers.store._vacuum import vacuum
+from clankers.store.search._index import INDEXED, optimize_index
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    import apsw
+
+# What an importer keeps to go on reading may quote the session: its title, a pending prompt.
+# Without it a file is read from its start when it grows.
+_RESET_SOURCES = """
+UPDATE import_sources SET watermark = 0, line = 0, head = x'', state = NULL, last_error = NULL
+WHERE EXISTS (SELECT 1 FROM json_each(?) j
+  WHERE instr(state, CAST(j.value AS BLOB)) OR instr(path, j.value))
+"""
+
+
+@contextmanager
+def overwriting(connection: apsw.Connection) -> Iterator[None]:
+    """Whatever is deleted inside is overwritten with zeros in the file."""
+    before = connection.pragma("secure_delete")
+    connection.pragma("secure_delete", True)
+    try:
+        yield
+    finally:
+        connection.pragma("secure_delete", before)
+
+
+def erase_words(connection: apsw.Connection, session_ids: Sequence[str]) -> None:
+    """Takes what removed sessions said out of everything that was derived from them.
+
+    The caller has a transaction open, in which the index was brought up to date.
+    """
+    connection.execute(_RESET_SOURCES, (json.dumps(list(session_ids)),))
+    # Until its parts are merged, the index has the old words and a note that they are gone.
+    optimize_index(connection)
+    _drop_unused_terms(connection)
+    _drop_samples(connection)
+
+
+def erase_traces(connection: apsw.Connection, path: Path) -> bool:
+    """Writes the file anew without pages that nothing uses; False when that cannot be now."""
+    try:
+        return vacuum(connection, path).is_complete
+    except (errors.DatabaseBusyError, errors.DiskFullError):
+        return False
+
+
+def _drop_unused_terms(connection: apsw.Connection) -> None:
+    names = [f"temp.{indexed.index}_kept" for indexed in INDEXED]
+    for indexed, name in zip(INDEXED, names, strict=True):
+        connection.execute(
+            f"CREATE VIRTUAL TABLE {name} USING fts5vocab('main', '{indexed.index}', 'row')"
+        )
+    kept = " UNION ALL ".join(f"SELECT term FROM {name}" for name in names)
+    connection.execute(f"DELETE FROM search_term WHERE term NOT IN ({kept})")
+    for name in names:
+        connection.execute(f"DROP TABLE {name}")
+
+
+def _drop_samples(connection: apsw.Connection) -> None:
+    """A full ANALYZE, which we never run, keeps some values of indexed columns."""
+    samples = "SELECT 1 FROM sqlite_schema WHERE name = 'sqlite_stat4'"
+    if connection.execute(samples).get is not None:
+        connection.execute("DELETE FROM sqlite_stat4")

@@ -1,0 +1,234 @@
+"""Removing sessions: which ones, what goes with them, and that imports leave them out.
+
+What was used stays: `usage` rows outlive their session, so that no total changes.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from typing import TYPE_CHECKING, NamedTuple
+
+from clankers import errors
+from clankers.store._prefix import after_all_with
+from clankers.store._size import TEXT_BYTES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    import apsw
+
+_TABLES = ("messages", "tools", "session_errors", "compaction_events")
+_SHOWN_IDS = 5
+_LAST_AT = "max(coalesce({0}updated_at, 0), coalesce({0}ended_at, 0), coalesce({0}created_at, 0))"
+# A subagent is part of its session; a fork or a continuation is a conversation of its own.
+# UNION ends at a session that, by a mistake in a file, is below itself.
+_FAMILY = """family(id, root) AS (
+  {roots}
+  UNION
+  SELECT s.id, f.root FROM family f JOIN sessions s ON s.parent_id = f.id
+  WHERE s.relationship IS NULL OR s.relationship = 'subagent'
+)"""
+_REFERENCE = re.compile(r'"attachment":\s*"([0-9a-f]{64})"')
+_REFERRING = """
+SELECT content FROM messages WHERE instr(content, '"attachment"') AND {which}
+UNION ALL
+SELECT tool_output FROM tools WHERE instr(tool_output, '"attachment"') AND {which}
+"""
+_CHOSEN = "(SELECT value FROM json_each(?))"
+
+
+class RemovedSession(NamedTuple):
+    """One session that goes; `bytes` are those of its text, `last_at` its last time in epoch ms."""
+
+    id: str
+    parent_id: str | None
+    source: str | None
+    project: str | None
+    title: str | None
+    last_at: int | None
+    messages: int
+    bytes: int
+
+
+class Removal(NamedTuple):
+    """What went, or would go.
+
+    `rows` counts by table, images and documents that nothing else refers to included.
+    `bytes` is their text and content. `is_erased` is only said of a purge: False when the
+    rows are gone, but traces are left in the file because another process uses it or the
+    disk is full.
+    """
+
+    sessions: list[RemovedSession]
+    rows: dict[str, int]
+    bytes: int
+    is_erased: bool | None = None
+
+
+def chosen(
+    connection: apsw.Connection,
+    *,
+    source: str | None,
+    project: str | None,
+    model: str | None,
+    before: int | None,
+    empty: bool,
+) -> list[str]:
+    """The sessions that all of the filters fit, with their subagents.
+
+    A session is as old as the newest of its subagents, and is empty when they are too.
+
+    Raises:
+        StoreError: no filter was given.
+    """
+    conditions: list[tuple[str, str | None]] = [
+        ("source = ?", source),
+        ("? IN (project_name, project_path)", project),
+        ("substr(model, 1, length(?)) = ?", model),
+    ]
+    given = [(sql, value) for sql, value in conditions if value is not None]
+    if not given and before is None and not empty:
+        raise errors.StoreError(
+            "no filter says which sessions are to go",
+            hint="name an agent, a project, a model or a time, or ask for empty sessions",
+        )
+    where = " AND ".join(["NOT placeholder", *(sql for sql, _value in given)])
+    family = _FAMILY.format(roots=f"SELECT id, id FROM sessions WHERE {where}")
+    values = [value for sql, value in given for _mark in range(sql.count("?"))]
+    query = f"""
+WITH RECURSIVE {family},
+fitting(root) AS (
+  SELECT f.root FROM family f JOIN sessions s ON s.id = f.id GROUP BY f.root
+  HAVING (? IS NULL OR nullif(max({_LAST_AT.format("s.")}), 0) < ?)
+    AND (NOT ? OR NOT max(EXISTS (SELECT 1 FROM messages WHERE session_id = s.id)))
+)
+SELECT DISTINCT id FROM family WHERE root IN (SELECT root FROM fitting)
+"""
+    return [str(one) for (one,) in connection.execute(query, (*values, before, before, empty))]
+
+
+def with_subagents(connection: apsw.Connection, session_ids: Iterable[str]) -> list[str]:
+    """These sessions and everything below them."""
+    family = _FAMILY.format(roots="SELECT value, value FROM json_each(?)")
+    query = f"WITH RECURSIVE {family} SELECT DISTINCT id FROM family"
+    return [str(one) for (one,) in connection.execute(query, (json.dumps(list(session_ids)),))]
+
+
+def planned(connection: apsw.Connection, session_ids: Sequence[str]) -> Removal:
+    """What would go with these sessions."""
+    ids = json.dumps(list(session_ids))
+    sessions = [RemovedSession(*row) for row in connection.execute(_DESCRIBE, (ids,))]
+    rows = {"sessions": len(sessions)}
+    for table in _TABLES:
+        counted = f"SELECT count(*) FROM {table} WHERE session_id IN {_CHOSEN}"
+        rows[table] = connection.execute(counted, (ids,)).get
+    hashes = _unreferred(connection, ids)
+    rows["attachments"], attached = connection.execute(
+        "SELECT count(*), coalesce(sum(octet_length(data)), 0)"
+        f" FROM attachments WHERE sha256 IN {_CHOSEN}",
+        (json.dumps(hashes),),
+    ).get
+    return Removal(sessions, rows, attached + sum(one.bytes for one in sessions))
+
+
+_DESCRIBE = f"""
+SELECT s.id, s.parent_id, s.source, coalesce(s.project_name, s.project_path), s.title,
+  nullif({_LAST_AT.format("s.")}, 0),
+  (SELECT count(*) FROM messages WHERE session_id = s.id), {TEXT_BYTES}
+FROM json_each(?) j CROSS JOIN sessions s ON s.id = j.value
+ORDER BY s.created_at, s.id
+"""
+
+
+def remove(connection: apsw.Connection, session_ids: Sequence[str]) -> None:
+    """Removes sessions from tables and index, and remembers that; the caller has a transaction."""
+    from clankers.store.search._index import update_index
+
+    ids = json.dumps(list(session_ids))
+    hashes = _unreferred(connection, ids)
+    connection.execute(f"DELETE FROM sessions WHERE id IN {_CHOSEN}", (ids,))
+    connection.execute(f"DELETE FROM attachments WHERE sha256 IN {_CHOSEN}", (json.dumps(hashes),))
+    connection.execute(
+        "INSERT INTO pruned(session_id, pruned_at) SELECT value, ? FROM json_each(?) WHERE 1"
+        " ON CONFLICT DO UPDATE SET pruned_at = excluded.pruned_at",
+        (int(time.time() * 1000), ids),
+    )
+    update_index(connection)
+
+
+def blank_usage(connection: apsw.Connection, session_ids: Sequence[str]) -> None:
+    """Takes out of usage what is not a number: the JSON that its agent wrote."""
+    connection.execute(
+        f"UPDATE usage SET raw = NULL WHERE raw NOT NULL AND session_id IN {_CHOSEN}",
+        (json.dumps(list(session_ids)),),
+    )
+
+
+def removals(connection: apsw.Connection) -> dict[str, int]:
+    """Session id -> when it was removed, of all that imports leave out."""
+    return dict(connection.execute("SELECT session_id, pruned_at FROM pruned"))
+
+
+def remember(connection: apsw.Connection, removed: dict[str, int]) -> None:
+    """Adds sessions to those that imports leave out."""
+    connection.executemany(
+        "INSERT INTO pruned(session_id, pruned_at) VALUES (?, ?) ON CONFLICT DO NOTHING",
+        list(removed.items()),
+    )
+
+
+def forget(connection: apsw.Connection, session_id: str) -> list[str]:
+    """Lets imports bring a session and its subagents back; their ids.
+
+    Raises:
+        UnknownSessionError: it was not removed, or the id begins several.
+    """
+    found = remembered(connection, session_id)
+    connection.execute(f"DELETE FROM pruned WHERE session_id IN {_CHOSEN}", (json.dumps(found),))
+    return found
+
+
+def remembered(connection: apsw.Connection, prefix: str) -> list[str]:
+    """The removed session that a prefix names, and those whose id says that they are its subagents.
+
+    Raises:
+        UnknownSessionError: there is none, or there are several.
+    """
+    above = after_all_with(prefix) if prefix else prefix
+    below = "" if above is None else " AND session_id < ?"
+    found = [
+        str(one)
+        for (one,) in connection.execute(
+            f"SELECT session_id FROM pruned WHERE session_id >= ?{below} ORDER BY session_id",
+            (prefix, *(() if above is None else (above,))),
+        )
+    ]
+    if not found:
+        raise errors.UnknownSessionError(
+            f"no session {prefix!r} was removed",
+            hint='clankers-cli query "SELECT * FROM pruned" shows those that were',
+        )
+    first = found[0]
+    family = [one for one in found if one == first or one.startswith(f"{first}:")]
+    if first != prefix and len(family) < len(found):
+        shown = ", ".join(found[:_SHOWN_IDS]) + (", ..." if len(found) > _SHOWN_IDS else "")
+        raise errors.UnknownSessionError(
+            f"{prefix!r} begins more than one id: {shown}", hint="give more of the id"
+        )
+    return family
+
+
+def _unreferred(connection: apsw.Connection, ids: str) -> list[str]:
+    """The images and documents that only these sessions refer to."""
+    theirs = _referred(connection, f"session_id IN {_CHOSEN}", ids)
+    if not theirs:
+        return []
+    others = _referred(connection, f"(session_id IN {_CHOSEN}) IS NOT 1", ids)
+    return sorted(theirs - others)
+
+
+def _referred(connection: apsw.Connection, which: str, ids: str) -> set[str]:
+    rows = connection.execute(_REFERRING.format(which=which), (ids, ids))
+    return {digest for (written,) in rows for digest in _REFERENCE.findall(written)}

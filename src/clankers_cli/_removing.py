@@ -1,0 +1,99 @@
+"""What `prune` and `delete` have in common: showing what goes, and asking whether it may."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+from clankers.errors import ClankersError
+from clankers.formats import report_table, write_report_json
+from clankers.times import short_time
+from clankers_cli import _amounts, _context, _terminal
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+    from datetime import tzinfo
+
+    from clankers.store import Removal, RemovedSession
+
+_SHOWN_SESSIONS = 20
+_TITLE = 48
+_NAMES = {
+    "messages": "message",
+    "tools": "tool call",
+    "session_errors": "error",
+    "compaction_events": "compaction",
+    "attachments": "attachment",
+}
+
+
+def add_options(parser: ArgumentParser) -> None:
+    parser.add_argument("--dry-run", action="store_true", help="show what would go, remove nothing")
+    parser.add_argument("--yes", action="store_true", help="do not ask")
+
+
+def may_go_on(args: Namespace, planned: Removal) -> bool:
+    """Shows what would go and asks, unless `--yes` has answered; False for a no.
+
+    Raises:
+        ClankersError: nobody is there to ask.
+    """
+    if args.yes:
+        return True
+    if not (_terminal.is_terminal(sys.stdin) and _terminal.is_terminal(sys.stderr)):
+        raise ClankersError(
+            f"nothing was removed: {_total(planned)} would go, and nobody is there to say yes",
+            hint="--yes removes without a question, --dry-run shows what would go",
+        )
+    print(_listed(args, planned), file=sys.stderr)
+    print(f"remove {_total(planned)}? [y/N] ", end="", file=sys.stderr, flush=True)
+    if sys.stdin.readline().strip().lower() in ("y", "yes"):
+        return True
+    print("nothing was removed", file=sys.stderr)
+    return False
+
+
+def tell(args: Namespace, removal: Removal, *, done: bool) -> None:
+    """Prints what went, or would go."""
+    if args.json:
+        sessions = [one._asdict() for one in removal.sessions]
+        write_report_json(
+            sys.stdout, {**removal._asdict(), "sessions": sessions, "dry_run": not done}
+        )
+    elif done:
+        print(f"removed {_total(removal)}")
+    else:
+        if removal.sessions:
+            print(_listed(args, removal))
+        print(f"would remove {_total(removal)}")
+
+
+def _total(removal: Removal) -> str:
+    parts = [_amounts.counted(len(removal.sessions), "session")]
+    parts += [
+        _amounts.counted(removal.rows[table], name)
+        for table, name in _NAMES.items()
+        if removal.rows[table]
+    ]
+    return f"{', '.join(parts)} ({_amounts.size(removal.bytes)})"
+
+
+def _listed(args: Namespace, removal: Removal) -> str:
+    zone = _context.zone(args)
+    rows = [_row(one, zone) for one in removal.sessions[:_SHOWN_SESSIONS]]
+    table = report_table(("id", "last", "agent", "project", "title", "messages", "text"), rows)
+    hidden = len(removal.sessions) - len(rows)
+    return f"{table}\nand {_amounts.counted(hidden, 'more session')}" if hidden else table
+
+
+def _row(session: RemovedSession, zone: tzinfo) -> tuple[Any, ...]:
+    title = session.title or ""
+    return (
+        session.id,
+        short_time(session.last_at, zone) if session.last_at else None,
+        session.source,
+        session.project,
+        title if len(title) <= _TITLE else title[: _TITLE - 1] + "…",
+        session.messages,
+        _amounts.size(session.bytes),
+    )
