@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
 import sysconfig
+import time
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bench._measure import CommandError, run
+
+if TYPE_CHECKING:
+    from bench._measure import Command
+
+_SECONDS_TO_START = 60.0
 
 
 def script(name: str) -> Path:
@@ -55,6 +64,23 @@ class AgentsView:
         except CommandError:
             return None
         return cls(program, corpus, home)
+
+    def start_daemon(self) -> subprocess.Popen[bytes]:
+        """Its server, without which each of its searches would begin by opening the database."""
+        command: Command = [self.program, "serve", "--no-browser", "--no-sync", "--port", "0"]
+        log = self.home / "serve.log"
+        with log.open("wb") as out:
+            daemon = subprocess.Popen(
+                command, env={**os.environ, **self.daemon_env}, stdout=out, stderr=out
+            )
+        deadline = time.monotonic() + _SECONDS_TO_START
+        while b"listening" not in log.read_bytes() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        return daemon
+
+    @property
+    def daemon_env(self) -> dict[str, str]:
+        return {key: value for key, value in self.env.items() if key != "AGENTSVIEW_NO_DAEMON"}
 
     def size(self) -> int:
         return sum(file.stat().st_size for file in (self.home / ".agentsview").glob("sessions.db*"))

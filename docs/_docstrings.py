@@ -15,6 +15,7 @@ _INDENT = "    "
 _SECTION = re.compile(r"(Args|Attributes|Raises):$")
 _ENTRY = re.compile(r"(\w+): (.*)")
 _GENERATED_NAMES = ("self", "cls")
+_STARS = {inspect.Parameter.VAR_POSITIONAL: "*", inspect.Parameter.VAR_KEYWORD: "**"}
 
 
 def told(thing: object) -> list[str]:
@@ -80,9 +81,10 @@ def _returned(function: Callable[..., Any], signature: inspect.Signature) -> str
 def _with_star(parameters: Iterable[inspect.Parameter]) -> list[str]:
     written: list[str] = []
     for one in parameters:
-        if one.kind is inspect.Parameter.KEYWORD_ONLY and "*" not in written:
+        if one.kind is inspect.Parameter.KEYWORD_ONLY and not any("*" in it for it in written):
             written.append("*")
-        written.append(parameter(one.name, one.annotation, one.default))
+        stars = _STARS.get(one.kind, "")
+        written.append(parameter(f"{stars}{one.name}", one.annotation, one.default))
     return written
 
 

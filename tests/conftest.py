@@ -10,6 +10,10 @@ import pytest
 CORPUS = Path(__file__).parent.parent.parent / "shared" / "corpus"
 TOOLS = CORPUS.parent / "tools"
 AGENT_VARIABLES = (
+    "GPTME_LOGS_HOME",
+    "GROK_HOME",
+    "KIMI_CODE_HOME",
+    "KIMI_SHARE_DIR",
     "CURSOR_CONFIG_DIR",
     "CURSOR_DATA_DIR",
     "CLAUDE_CONFIG_DIR",

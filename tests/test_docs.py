@@ -26,6 +26,12 @@ EVERY_PAGE = pytest.mark.parametrize(
 NEEDS_A_SHELL = pytest.mark.skipif(sys.platform == "win32", reason="is for a POSIX shell")
 CI = ROOT / ".ci" / "run"
 ADD_AN_AGENT = ROOT / "docs" / "how-to" / "add-an-agent.md"
+ANSWER = {
+    "squawk": "answer",
+    "said": "hello again",
+    "calls": [{"id": "c1", "tool": "fly", "input": {"to": "the mast"}}],
+    "usage": {"in": 5, "out": 7},
+}
 LINK = re.compile(r"\[[^\]]*\]\(([^)#\s]*)(?:#([^)\s]*))?\)")
 HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 
@@ -242,14 +248,15 @@ class TestAddAnAgent:
         """Lines are counted, a bad one costs no other, and a grown file is read on."""
         path = home / ".parrot" / "polly.parrot.jsonl"
         path.parent.mkdir()
-        path.write_text('{"said": "hello"}\nnot json\n', "utf-8")
+        path.write_text('{"squawk": "prompt", "said": "hello"}\nnot json\n', "utf-8")
         assert import_parrot(installed) == {"new": 1, "updated": 0, "lines": 2, "malformed": 1}
         assert said() == [("parrot", 1, "hello")]
 
         with path.open("a", encoding="utf-8") as file:
-            file.write('{"said": "hello again"}\n')
+            file.write(json.dumps(ANSWER) + "\n")
         assert import_parrot(installed) == {"new": 0, "updated": 1, "lines": 1, "malformed": 0}
-        assert said() == [("parrot", 1, "hello"), ("parrot", 3, "hello again")]
+        assert said() == [("parrot", 1, "hello"), ("parrot", 2, "hello again")]
+        assert called() == [("fly", 3, "polly:L3", 5, 7)]
 
 
 def entry_points(pyproject: str) -> dict[str, str]:
@@ -273,9 +280,19 @@ def import_parrot(packages: Path) -> dict[str, Any]:
 
 
 def said() -> list[tuple[Any, ...]]:
+    return asked(
+        "SELECT s.source, m.seq, m.text_content FROM messages m"
+        " JOIN sessions s ON s.id = m.session_id ORDER BY m.seq"
+    )
+
+
+def called() -> list[tuple[Any, ...]]:
+    return asked(
+        "SELECT t.tool_name, t.seq, t.message_id, u.input_tokens, u.output_tokens"
+        " FROM tools t JOIN usage u ON u.message_id = t.message_id"
+    )
+
+
+def asked(statement: str) -> list[tuple[Any, ...]]:
     with clankers.Query(clankers.Config.load().database_path()) as query:
-        rows = query.query(
-            "SELECT s.source, m.seq, m.text_content FROM messages m"
-            " JOIN sessions s ON s.id = m.session_id ORDER BY m.seq"
-        )
-        return list(rows)
+        return list(query.query(statement))

@@ -190,7 +190,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "_http": BASE,
     # A search may name its time as a person does.
     "store": {*BASE, "models", "times"},
-    "importers": {*BASE, "models", "_codec"},
+    "importers": {*BASE, "models", "_codec", "times"},
     "query": {*BASE, "models", "store", "times", "formats"},
     "usage": {*BASE, "models", "store", "times", "formats"},
     "importing": {*BASE, "models", "store", "times", "importers", "usage"},

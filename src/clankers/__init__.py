@@ -26,7 +26,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from clankers.config import Config, Profile
     from clankers.errors import ClankersError
-    from clankers.importing import ImportReport, import_sessions
+    from clankers.importing import ImportReport, import_sessions, watch_sessions
     from clankers.models import (
         Attachment,
         Compaction,
@@ -59,6 +59,7 @@ else:
         "UsageTotal": "usage",
         "import_sessions": "importing",
         "total_usage": "usage",
+        "watch_sessions": "importing",
     }
 
     def __getattr__(name: str) -> object:
@@ -94,4 +95,5 @@ __all__ = [
     "__version__",
     "import_sessions",
     "total_usage",
+    "watch_sessions",
 ]

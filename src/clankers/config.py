@@ -118,6 +118,11 @@ class Config:
             place = SETTINGS["timezone"].variable if source == "env" else f"{self.path}, timezone"
             raise ConfigError(f"{place}: {problem}", hint=problem.hint) from None
 
+    def shown_zone(self) -> tzinfo | None:
+        """As `zone`, but None for the system's, which is not loaded only to print a few times."""
+        name, _source = self._effective(self.active_profile, "timezone")
+        return None if name is None else self.zone()
+
     def set(self, key: str, value: Value) -> None:
         """Sets a key of the active profile; a text is read as a command line or variable is.
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import time
-from calendar import monthrange
 from datetime import UTC, datetime, timedelta, tzinfo
 
 from clankers.errors import ConfigError, UsageError
@@ -45,8 +44,11 @@ def parse_when(text: str, *, zone: tzinfo, now: int | None = None) -> int:
     )
 
 
-def short_time(milliseconds: int, zone: tzinfo) -> str:
-    """``2026-11-23 10:04``; the bare number where it lies outside the calendar."""
+def short_time(milliseconds: int, zone: tzinfo | None) -> str:
+    """``2026-11-23 10:04``; the bare number where it lies outside the calendar.
+
+    Without a zone it is the system's time by the C library, which needs none to be loaded.
+    """
     try:
         moment = (_EPOCH + timedelta(milliseconds=milliseconds)).astimezone(zone)
     except (OSError, OverflowError, ValueError):
@@ -82,6 +84,8 @@ def _ago(count: int, unit: str, zone: tzinfo, now: int | None) -> int:
 
 
 def _months_before(moment: datetime, count: int) -> datetime:
+    from calendar import monthrange  # takes 3 ms to load
+
     months = moment.year * 12 + moment.month - 1 - count
     year, month = months // 12, months % 12 + 1
     if year < 1:

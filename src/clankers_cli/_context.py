@@ -52,6 +52,11 @@ def zone(args: Namespace) -> tzinfo:
     return config(args).zone()
 
 
+def shown_zone(args: Namespace) -> tzinfo | None:
+    """The zone that times are written in; None for the system's, see `short_time`."""
+    return config(args).shown_zone()
+
+
 def _path(text: str) -> Path:
     try:
         return Path(text).expanduser()

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import apsw
 import zstandard
 from importers.codex._rollouts import counters, encoded, event, header, message, tokens, turn
+from importers.opencode._sessions import SCHEMA
 
 from importing._transcripts import answer, call, prompt
 
@@ -26,22 +27,15 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 LINES_OF_A_FILE = 240
-_OPENCODE = """
-CREATE TABLE session(id TEXT PRIMARY KEY, project_id TEXT, parent_id TEXT, slug TEXT,
-  directory TEXT, title TEXT, version TEXT, time_created INTEGER, time_updated INTEGER);
-CREATE TABLE message(id TEXT PRIMARY KEY, session_id TEXT, time_created INTEGER,
-  time_updated INTEGER, data TEXT);
-CREATE TABLE part(id TEXT PRIMARY KEY, message_id TEXT, session_id TEXT, time_created INTEGER,
-  time_updated INTEGER, data TEXT);
-"""
 
 
 class Script:
     """A file and all that it will ever say; `said` bytes of it were written."""
 
-    def __init__(self, path: Path, text: bytes) -> None:
+    def __init__(self, path: Path, text: bytes, *, is_fork: bool = False) -> None:
         self.path = path
         self.text = text
+        self.is_fork = is_fork
         self.said = 0
         self.most_said = 0
 
@@ -86,10 +80,10 @@ class Day:
         self._codex = home / ".codex"
         self._opencode = home / ".local" / "share" / "opencode" / "opencode.db"
         self._opencode.parent.mkdir(parents=True)
-        self._messages = 0
+        self._messages = self._rotations = 0
         self._database = apsw.Connection(str(self._opencode))
         self._database.pragma("journal_mode", "wal")
-        self._database.execute(_OPENCODE)
+        self._database.execute(SCHEMA)
         self._database.set_busy_timeout(5_000)
         self._acts: list[tuple[Callable[[], object], int]] = [
             (self._new_claude, 3),
@@ -101,6 +95,7 @@ class Day:
             (self._truncate, 3),
             (self._move, 3),
             (self._replace, 3),
+            (self._rotate, 3),
             (self._delete, 1),
             (self._set_back, 3),
             (self._compress, 3),
@@ -143,12 +138,13 @@ class Day:
         session = str(uuid.UUID(int=self.chance.getrandbits(128), version=4))
         text = _transcript(self.chance, session)
         others = [one for one in self.scripts if one.path.parent.parent == self._projects]
-        if others and self.chance.random() < 0.2:
+        is_fork = bool(others) and self.chance.random() < 0.2
+        if is_fork:
             # A session that was resumed repeats what the other said, as its own.
             other = self.chance.choice(others)
             copied = other.text[: other.end_of_lines(0)]
             text = copied.replace(other.path.stem.encode(), session.encode()) + text
-        return self._add(Script(folder / f"{session}.jsonl", text))
+        return self._add(Script(folder / f"{session}.jsonl", text, is_fork=is_fork))
 
     def _new_subagent(self) -> Script:
         """Its transcript lies below the session's, whose id its lines carry."""
@@ -158,10 +154,7 @@ class Day:
         folder.mkdir(parents=True, exist_ok=True)
         text = _transcript(self.chance, parent.path.stem)
         name = f"agent-{self.chance.getrandbits(28):07x}"
-        # Its own lines and responses, and in a session of another kind.
-        text = text.replace(b'"isSidechain": false', b'"isSidechain": true')
-        text = text.replace(b'"uuid": "', f'"uuid": "{name}-'.encode())
-        text = text.replace(b'"id": "msg_', f'"id": "msg_{name}_'.encode())
+        text = _renamed(text, name).replace(b'"isSidechain": false', b'"isSidechain": true')
         return self._add(Script(folder / f"{name}.jsonl", text))
 
     def _new_codex(self) -> Script:
@@ -220,6 +213,30 @@ class Day:
         beside.replace(script.path)
         script.said = end
         script.most_said = max(end, script.most_said)
+
+    def _rotate(self) -> None:
+        """What was said stands under another name, and something else under the old one.
+
+        Sometimes in the very same file, which may soon be longer than it was before.
+        """
+        script = self._one(str(self._projects))
+        path, session = script.path, script.path.stem
+        # Forks are called by what was asked first that is not their parent's.
+        if script.is_fork or "subagents" in path.parts or not script.said or "." in session:
+            return
+        self._rotations += 1
+        script.path = path.with_name(f"{session}.{self._rotations}.jsonl")
+        other = _renamed(_transcript(self.chance, session), f"r{self._rotations}")
+        # A session is called by what was asked first, in whichever file that is read.
+        first = _renamed(script.text[: script.text.find(b"\n") + 1], f"r{self._rotations}")
+        fresh = Script(path, first + other)
+        if self.chance.random() < 0.5:
+            path.rename(script.path)
+        else:
+            shutil.copyfile(path, script.path)
+            os.truncate(path, 0)
+        self.scripts.append(fresh)
+        fresh.say_until(fresh.end_of_lines(self.chance.choice((1, 5, 150))))
 
     def _delete(self) -> None:
         if len(self.scripts) < 12:
@@ -312,6 +329,13 @@ class Day:
         if not fit:
             return self._new_codex()
         return self.chance.choice(fit[-10:] if self.chance.random() < 0.7 else fit)
+
+
+def _renamed(text: bytes, name: str) -> bytes:
+    """The same lines, as lines and responses of their own."""
+    text = text.replace(b'"uuid": "', f'"uuid": "{name}-'.encode())
+    text = text.replace(b"toolu_", f"toolu_{name}_".encode())
+    return text.replace(b'"id": "msg_', f'"id": "msg_{name}_'.encode())
 
 
 def _transcript(chance: random.Random, session: str) -> bytes:

@@ -44,6 +44,11 @@ class Parrot:
                 offset, number = offset + len(line), number + 1
                 yield self._batch(path.stem, line.decode().strip(), Resume(offset, number))
 
+        # What another program writes over the file right after it was read.
+        if (beside := path.with_suffix(".next")).exists():
+            path.write_bytes(beside.read_bytes())
+            beside.unlink()
+
     def _batch(self, session: str, words: str, resume: Resume) -> Batch:
         if words == "!fail":
             raise AttributeError("'NoneType' object has no attribute 'feathers'")

@@ -62,12 +62,62 @@ def counted_lines(store: Store) -> list[int]:
     return [lines for (lines,) in store.connection.execute("SELECT lines FROM import_sources")]
 
 
+# Folders of the collections that are called otherwise than their agents.
+CALLED = {"claude": "claude-code", "qwen": "qwen-code", "iflow": "claude-code", "Cursor": "cursor"}
+COLLECTED = {
+    "claude-code", "codex", "copilot", "cursor", "droid", "gemini", "gptme", "grok", "kimi",
+    "opencode", "pi", "qwen-code",
+}  # fmt: skip
+
+
 def test_each_agents_files_are_told_apart(store: Store, corpus: Path) -> None:
     """From a folder with the files of many agents each importer gets its own and no others'."""
-    import_sessions(store, path=corpus)
+    report = import_sessions(store, path=corpus)
 
+    assert report.failures == []
     found = store.connection.execute("SELECT agent, path FROM import_sources").fetchall()
-    assert {agent for agent, _path in found} == {"claude-code", "codex"}
+    assert {agent for agent, _path in found} == COLLECTED
     for agent, path in found:
-        folder = str(path).removeprefix(f"{corpus.resolve()}/").partition("/")[0]
-        assert folder in {agent, "multi-synthetic"}, path
+        parts = str(path).removeprefix(f"{corpus.resolve()}/").replace("#", "/").split("/")
+        named = {CALLED.get(part, part) for part in parts} & COLLECTED
+        # Rollouts lie about in one collection, under names of their own.
+        assert named == {agent} or parts[-1].startswith("codex_"), path
+
+
+def test_sums_of_each_agent(store: Store, corpus: Path) -> None:
+    """What the other counter found in whole folders is what the archive has of each agent."""
+    for agent in ("copilot", "gemini", "opencode", "pi"):
+        import_sessions(store, [agent], path=corpus / agent)
+    columns = (
+        "sum(input_tokens)", "sum(cache_read_tokens)", "sum(cache_write_5m_tokens)",
+        "sum(output_tokens)",
+    )  # fmt: skip
+    rows = store.connection.execute(
+        f"SELECT source, {', '.join(columns)} FROM usage GROUP BY source ORDER BY source"
+    ).fetchall()
+    assert rows == [
+        # Input less what came from the cache.
+        ("copilot", 186_809 - 151_738, 151_738, 0, 2_848),
+        # Input less cached; output and thoughts. Both of its folders.
+        (
+            "gemini",
+            8_283_511 - 5_100_562 + 202_586 - 48_951,
+            5_100_562 + 48_951,
+            0,
+            72_603 + 155_609 + 2_152 + 2_141,
+        ),
+        # Its totals show that this version has reasoning inside of output.
+        ("opencode", 796_902, 4_932_480, 0, 51_366),
+        ("pi", 1_049, 43_229_469, 4_296_232, 83_156),
+    ]
+    counted = dict(
+        store.connection.execute("SELECT source, count(*) FROM sessions GROUP BY source").fetchall()
+    )
+    assert counted == {"copilot": 1, "gemini": 64, "opencode": 7, "pi": 1}
+    calls = dict(
+        store.connection.execute(
+            "SELECT s.source, count(*) FROM tools t JOIN sessions s ON s.id = t.session_id"
+            " GROUP BY 1"
+        ).fetchall()
+    )
+    assert calls == {"copilot": 13, "gemini": 562 + 12, "opencode": 220, "pi": 391}

@@ -114,7 +114,7 @@ class TestPath:
         (tmp_path / "letters").mkdir()
         (tmp_path / "letters" / "a.txt").write_text("Dear Ada", encoding="utf-8")
         with pytest.raises(ImporterError, match="no transcripts of claude-code, codex at or below"):
-            import_sessions(store, path=tmp_path / "letters")
+            import_sessions(store, ["claude-code", "codex"], path=tmp_path / "letters")
 
     def test_a_home_folder(self, store: Store, transcript: Path) -> None:
         """~ is the home directory, as in a shell."""

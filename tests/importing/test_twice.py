@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from clankers.store import Store
+    from importing._parrot import Parrot
 
 FIRST = {"lines": 7, "imported": 4, "noise": 1, "unknown": 1, "malformed": 1}
 
@@ -286,6 +287,64 @@ class TestRewrittenFiles:
 
         assert counts(store.connection, transcript)["lines"] == 21
         assert said(store.connection).count("Low.") == 20
+
+    def test_written_over_right_after_it_was_read(
+        self, store: Store, home: Path, parrot: Parrot
+    ) -> None:
+        """What stands in the file when it is marked as read is not what was read."""
+        folder = home / ".parrot"
+        folder.mkdir()
+        (folder / "a.parrot").write_text("polly\none\ntwo\n", encoding="utf-8")
+        (folder / "a.next").write_text("polly\nthree\nfour\nfive\n", encoding="utf-8")
+        import_sessions(store)
+        assert said(store.connection) == ["polly", "one", "two"]
+
+        report = import_sessions(store)
+
+        assert (report.lines, report.malformed) == (4, 0)
+        assert said(store.connection)[-3:] == ["three", "four", "five"]
+
+    def test_under_the_number_of_another(self, store: Store, transcript: Path) -> None:
+        """An inode that is used again for another file, which may even be as large."""
+        import_sessions(store)
+        number, size = transcript.stat().st_ino, transcript.stat().st_size
+        first = prompt("Another tide.", minute=50)
+        room = size - len(first) - len(prompt("", minute=51))
+        with transcript.open("w", encoding="utf-8") as file:
+            file.write(first + prompt("x" * room, minute=51))
+        assert (transcript.stat().st_ino, transcript.stat().st_size) == (number, size)
+
+        report = import_sessions(store)
+
+        assert (report.lines, report.bytes_read) == (2, size)
+        assert "Another tide." in said(store.connection)
+
+    def test_rotated(self, store: Store, transcript: Path) -> None:
+        """The old lines under another name, new ones under the old: nothing twice or lost."""
+        import_sessions(store)
+        before = said(store.connection)
+        transcript.rename(transcript.with_name("rotated.jsonl"))
+        transcript.write_text(prompt("Fresh.", minute=50), encoding="utf-8")
+
+        import_sessions(store)
+
+        assert sorted(map(str, said(store.connection))) == sorted(map(str, [*before, "Fresh."]))
+        assert [one.id for one in store.sessions()] == [SESSION]
+
+    def test_moved_to_another_folder(self, store: Store, transcript: Path) -> None:
+        """It is read again under its new place, which changes no row."""
+        import_sessions(store)
+        before = contents(store.connection)
+        moved = transcript.parent.parent / "-home-ada-loom" / transcript.name
+        moved.parent.mkdir()
+        transcript.rename(moved)
+
+        report = import_sessions(store)
+
+        assert (report.new, report.bytes_read) == (1, moved.stat().st_size)
+        after = contents(store.connection)
+        del before["import_sources"], after["import_sources"]
+        assert after == before
 
     def test_touched(self, store: Store, transcript: Path) -> None:
         """A newer time alone makes it be read again, and changes no row."""

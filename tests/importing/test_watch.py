@@ -6,17 +6,23 @@ import json
 import os
 import queue
 import shutil
+import signal
+import subprocess
 import sys
+import tempfile
 import threading
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import apsw
 import pytest
 import zstandard
+from importers.opencode._sessions import SCHEMA, Storage, text, user
 
 from clankers.errors import StoreError, UnknownAgentError
 from clankers.importing import Failure, has_file_events, watch_sessions
+from clankers.importing._events import FileEvents, Stop
 from clankers.query import Query
 from clankers.store import Store
 from importing._transcripts import OTHER_SESSION, SESSION, answer, prompt, said
@@ -26,7 +32,6 @@ from importing.test_discover import ROLLOUT, rollout
 if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
-    from pathlib import Path
 
     from importing._parrot import Parrot
 
@@ -97,7 +102,7 @@ class TestEvents:
 
         assert report.files == 1
         assert {name for name in files if name.endswith(".jsonl")} == {str(transcript)}
-        assert str(transcript.parent) not in files
+        assert not files & {str(transcript.parent), str(transcript.parent.parent)}
 
     def test_a_new_file_in_a_new_folder(self, database: Path, projects: Path) -> None:
         """A project that did not exist when the watching began."""
@@ -180,16 +185,19 @@ class TestEvents:
 
         assert texts(database) == ["One.", "Two."]
 
-
-OPENCODE = """
-CREATE TABLE session(id TEXT PRIMARY KEY, project_id TEXT, parent_id TEXT, slug TEXT,
-  directory TEXT, title TEXT, version TEXT, time_created INTEGER, time_updated INTEGER);
-CREATE TABLE message(id TEXT PRIMARY KEY, session_id TEXT, time_created INTEGER,
-  time_updated INTEGER, data TEXT);
-CREATE TABLE part(id TEXT PRIMARY KEY, message_id TEXT, session_id TEXT, time_created INTEGER,
-  time_updated INTEGER, data TEXT);
-INSERT INTO session VALUES ('ses_1', 'p', NULL, 's', '/home/ada', 'Tides', '1.2.5', 1000, 1000);
-"""
+    def test_a_file_in_a_folder_of_sessions(self, database: Path, home: Path) -> None:
+        """It concerns the folder, of which only the session that changed is read."""
+        folder = Storage(home / ".local" / "share" / "opencode" / "storage")
+        folder.session(title="Tides")
+        folder.message("msg_1", user(0), text("One."))
+        folder.session("ses_2", title="Other")
+        with Watched(database, agents=["opencode"]) as watched:
+            assert watched.next().sources[0].sessions >= {"ses_2"}
+            folder.message("msg_2", user(5), text("Two."))
+            written = time.monotonic()
+            report = watched.until(lambda _report: "Two." in texts(database))[-1]
+            assert time.monotonic() - written < SOON
+            assert "ses_2" not in report.sources[0].sessions
 
 
 def ledger(path: Path) -> apsw.Connection:
@@ -197,7 +205,11 @@ def ledger(path: Path) -> apsw.Connection:
     # Of two copies of SQLite in one process neither would see the other's locks.
     connection = apsw.Connection(str(path))
     connection.pragma("journal_mode", "wal")
-    connection.execute(OPENCODE)
+    connection.execute(SCHEMA)
+    connection.execute(
+        "INSERT INTO session VALUES"
+        " ('ses_1', 'p', NULL, 's', '/home/ada', 'Tides', '1.2.5', 1000, 1000)"
+    )
     return connection
 
 
@@ -247,6 +259,62 @@ class TestWithoutEvents:
             watched.until(lambda _report: "One." in texts(database))
             append(path, prompt("Two.", minute=2, session=OTHER_SESSION))
             watched.until(lambda _report: "Two." in texts(database))
+
+    @pytest.mark.skipif(sys.platform != "linux", reason="names are bytes only here")
+    def test_a_name_that_is_no_text(self, database: Path, transcript: Path) -> None:
+        """File events end at it, and the files are looked at instead."""
+        with Watched(database) as watched:
+            watched.next()
+            name = os.fsencode(transcript.parent) + b"/\xff.jsonl"
+            with open(name, "wb") as file:
+                file.write(prompt("Odd.", session=OTHER_SESSION).encode())
+            watched.until(lambda _report: "Odd." in texts(database))
+            append(transcript, prompt("And tomorrow?", minute=9))
+            watched.until(lambda _report: "And tomorrow?" in texts(database))
+
+    def test_a_folder_that_may_not_be_read(self) -> None:
+        """It keeps its own root from being watched, and no other one."""
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            (folder / "good").mkdir()
+            (folder / "bad" / "closed").mkdir(parents=True)
+            for one in (folder, folder / "good", folder / "bad"):
+                one.chmod(0o777)
+            (folder / "bad" / "closed").chmod(0)
+            command = [sys.executable, "-c", AS_SOMEBODY_ELSE, name]
+            found = subprocess.run(command, capture_output=True, text=True, check=False)
+            (folder / "bad" / "closed").chmod(0o700)
+
+        assert found.returncode == 0, found.stderr
+        refused, seen = found.stdout.splitlines()
+        assert refused.startswith("bad: Permission denied")
+        assert seen == "True"
+
+    def test_a_very_large_folder(self, tmp_path: Path) -> None:
+        """Watching it could take all that the system allows its user."""
+        for number in range(10_000):
+            (tmp_path / "large" / f"{number}").mkdir(parents=True)
+        (tmp_path / "small").mkdir()
+        with FileEvents(Stop(lambda: False)) as events:
+            refused = events.watch([str(tmp_path / "large"), str(tmp_path / "small")])
+        assert refused == {str(tmp_path / "large"): "there are more than 10,000 folders in it"}
+
+
+AS_SOMEBODY_ELSE = """
+import os, sys
+from pathlib import Path
+from clankers.importing._events import FileEvents, Stop, has_file_events
+
+assert has_file_events()  # somebody else may not be able to load it
+folder = Path(sys.argv[1])
+if os.geteuid() == 0:
+    os.seteuid(65534)
+with FileEvents(Stop(lambda: False)) as events:
+    for path, why in events.watch([str(folder / name) for name in ("bad", "good")]).items():
+        print(f"{Path(path).name}: {why}")
+    (folder / "good" / "file").touch()
+    print(str(folder / "good" / "file") in events.wait(20))
+"""
 
 
 class TestBursts:
@@ -302,8 +370,8 @@ class TestBursts:
 def fill(home: Path, **files: str) -> Path:
     folder = home / ".parrot"
     folder.mkdir(exist_ok=True)
-    for name, text in files.items():
-        (folder / f"{name}.parrot").write_text(text, encoding="utf-8")
+    for name, words in files.items():
+        (folder / f"{name}.parrot").write_text(words, encoding="utf-8")
     return folder
 
 
@@ -467,6 +535,15 @@ class TestStop:
             watch_sessions(store, on_import=lambda _report: None, stop=lambda: True)
             assert store.connection.pragma("busy_timeout") == 1_234
 
+    def test_an_interrupt(self, database: Path, transcript: Path) -> None:
+        """Ctrl-C in a program that does nothing else is the exception that it always is."""
+        command = [sys.executable, "-c", IN_THE_MAIN_THREAD, str(database)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
+            assert child.stdout is not None
+            assert child.stdout.readline() == "1 files\n"
+            child.send_signal(signal.SIGINT)
+            assert child.communicate(timeout=20)[0] == "interrupted\n"
+
     def test_an_exception_of_the_caller(self, database: Path, transcript: Path) -> None:
         """What `on_import` raises ends the watching."""
 
@@ -475,6 +552,20 @@ class TestStop:
 
         with Store.open(database) as store, pytest.raises(ZeroDivisionError):
             watch_sessions(store, on_import=refuse)
+
+
+IN_THE_MAIN_THREAD = """
+import sys
+import clankers
+
+with clankers.Store.open(sys.argv[1]) as store:
+    try:
+        clankers.watch_sessions(
+            store, on_import=lambda report: print(report.files, "files", flush=True)
+        )
+    except KeyboardInterrupt:
+        print("interrupted")
+"""
 
 
 def test_an_older_price_list_is_replaced(database: Path, transcript: Path, projects: Path) -> None:

@@ -31,6 +31,8 @@ class Batch:
     something), `noise` (known, deliberately without content), `unknown` (a record type
     nobody taught us) and `malformed` (the physical numbers of lines that are not a JSON
     object). Blank lines count nowhere. What is no file of lines counts its records.
+    `replaces` are beginnings of row ids: rows that a worse copy of the session made under
+    them, and that this batch and its followers say under other ids, are taken away.
     `resume` of a document or a session in a database is `Resume()`: those are read whole
     when they change.
     """
@@ -44,6 +46,7 @@ class Batch:
     compactions: list[Compaction] = Factory(list)
     usage: list[Usage] = Factory(list)
     attachments: list[Attachment] = Factory(list)
+    replaces: list[str] = Factory(list)
     imported: int = 0
     noise: int = 0
     unknown: int = 0

@@ -291,6 +291,10 @@ class Rows:
             Compaction(self.row(native_id), self.session.id, at, **counts)
         )
 
+    def replace(self, beginning: str) -> None:
+        """Takes away what a worse copy of this session said under native ids that begin so."""
+        self._batch.replaces.append(self.row(beginning))
+
     def mention(self, session: Session) -> None:
         """Notes what is said of another session, which may never be read itself."""
         self._batch.mentions.append(session)

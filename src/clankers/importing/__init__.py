@@ -19,7 +19,23 @@ from clankers.importing._run import Run
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from clankers.importing._events import has_file_events
+    from clankers.importing._watching import watch_sessions
     from clankers.store import Store
+else:
+    # An import that finds nothing new is done before these are loaded.
+    _HOMES = {"has_file_events": "_events", "watch_sessions": "_watching"}
+
+    def __getattr__(name: str) -> object:
+        if name not in _HOMES:
+            message = f"module {__name__!r} has no attribute {name!r}"
+            raise AttributeError(message)
+        from importlib import import_module
+
+        found = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+        globals()[name] = found
+        return found
+
 
 __all__ = [
     "SAMPLE_SESSIONS",
@@ -27,7 +43,9 @@ __all__ = [
     "ImportReport",
     "Progress",
     "SourceReport",
+    "has_file_events",
     "import_sessions",
+    "watch_sessions",
 ]
 
 _NANOSECONDS = 1_000_000

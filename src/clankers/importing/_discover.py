@@ -92,9 +92,9 @@ class Listing:
         self.found: list[Found] = []
         self._report = report
         self._seen: set[tuple[int, int]] = set()
-        self._folders: dict[str, str] = {}
+        self._places = Places()
 
-    def add(self, importer: Importer, root: Path, files: Iterable[Path]) -> None:
+    def add(self, importer: Importer, root: Path, files: Iterable[Path]) -> SourceReport:
         """Takes the files of one root, which gets a report of its own."""
         counts = SourceReport(importer.agent, root)
         self._report.sources.append(counts)
@@ -111,11 +111,12 @@ class Listing:
                 self._report.failures.append(Failure(path, "is not a regular file"))
             elif self._is_new(status):
                 identity = _identity(importer, name, status)
-                place = self._place(name)
+                place = self._places.of(name)
                 self.found.append(
                     Found(importer, name, place, identity, counts, is_folder=is_folder)
                 )
                 counts.files += 1
+        return counts
 
     def _is_new(self, status: os.stat_result) -> bool:
         key = (status.st_dev, status.st_ino)
@@ -127,7 +128,14 @@ class Listing:
         self._seen.add(key)
         return True
 
-    def _place(self, path: str) -> str:
+
+class Places:
+    """The one name in the store of each file; a folder is resolved once, so keep none for long."""
+
+    def __init__(self) -> None:
+        self._folders: dict[str, str] = {}
+
+    def of(self, path: str) -> str:
         folder, _, name = path.rpartition(os.sep)
         resolved = self._folders.get(folder)
         if resolved is None:

@@ -66,9 +66,7 @@ def is_recognised(one: Importer, path: Path) -> bool:
         return False
 
 
-def batches(
-    one: Importer, path: Path, resume: Resume, entry: str | None = None
-) -> Iterator[Batch]:
+def batches(one: Importer, path: Path, resume: Resume, entry: str | None = None) -> Iterator[Batch]:
     """What a file says, or of many sessions in it the one that `entry` names.
 
     Raises:

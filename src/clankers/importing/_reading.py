@@ -37,6 +37,7 @@ class Reading:
         self.improved = improved
         self.batches: list[Batch] = []
         self.counts = Counts()
+        self.sessions: set[str] = set()
         self.failure: str | None = None
 
     def add(self, batch: Batch) -> None:
@@ -46,6 +47,8 @@ class Reading:
         counts.noise += batch.noise
         counts.unknown += batch.unknown
         counts.malformed += len(batch.malformed)
+        counts.messages += len(batch.messages)
+        self.sessions.update(one.id for one in batch.sessions)
         counts.bytes_read += batch.resume.offset - self.row.watermark
         self.row = watermarks.advanced(self.row, batch)
 
@@ -69,12 +72,14 @@ class Reading:
         """Drops batches that the store would not take."""
         self.batches = []
         self.counts = Counts()
+        self.sessions = set()
         self.failure = failure
         self.row = watermarks.paused(self.stored, self.found, failure=failure)
 
     def settle(self) -> None:
         """Everything was stored, or need not be; only now it counts as read."""
         self.found.report.add(self.counts)
+        self.found.report.sessions |= self.sessions
         self.counts = Counts()
         self.batches = []
         self.stored = self.row

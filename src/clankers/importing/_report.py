@@ -52,14 +52,14 @@ class Counts:
 
     Of the `files` some are `new`, `updated` (changed since they were read) or
     `unchanged`; `read` of them were read to their end. `lines` = `imported` + `noise` +
-    `unknown` + `malformed` is what was read this time, and so are `bytes_read` and
-    `rows_written`.
+    `unknown` + `malformed` is what was read this time, and so are `messages` (a grown
+    one counts again), `bytes_read` and `rows_written`.
     """
 
     def __init__(self) -> None:
         self.files = self.read = self.new = self.updated = self.unchanged = 0
         self.imported = self.noise = self.unknown = self.malformed = 0
-        self.bytes_read = self.rows_written = 0
+        self.messages = self.bytes_read = self.rows_written = 0
 
     @property
     def lines(self) -> int:
@@ -75,12 +75,13 @@ class Counts:
 
 
 class SourceReport(Counts):
-    """What one place of one agent held."""
+    """What one place of one agent held; `sessions` are the ids of those that were read of."""
 
     def __init__(self, agent: str, path: Path) -> None:
         super().__init__()
         self.agent = agent
         self.path = path
+        self.sessions: set[str] = set()
 
     def to_dict(self) -> dict[str, Any]:
         return {

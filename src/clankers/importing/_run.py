@@ -10,10 +10,16 @@ from clankers.importers import Resume
 from clankers.importing import _watermarks as watermarks
 from clankers.importing._edges import batches, entries
 from clankers.importing._report import Failure, shown
-from clankers.store._sources import Identity, entry_identities, identities, source
+from clankers.store._sources import (
+    Identity,
+    entry_identities,
+    identities,
+    identities_of,
+    source,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from types import TracebackType
 
     from clankers.importers import Batch, Entry
@@ -27,20 +33,32 @@ if TYPE_CHECKING:
 _BYTES_TOGETHER = 16 * 1024 * 1024
 _ROWS_TOGETHER = 20_000
 _FILES_TOGETHER = 100
+# Of more files it costs less to ask for all that an agent has.
+_FILES_ASKED_FOR = 200
 
 
 class Run:
     """Takes files one by one; what they said is stored when there is enough of it.
 
     Use it as a context manager: what waits is stored at the end, and dropped with its
-    watermarks when an exception ends the run.
+    watermarks when an exception ends the run. `check` is called again and again while a
+    file is read, and may raise one.
     """
 
-    def __init__(self, store: Store, report: ImportReport, *, full: bool, dry_run: bool) -> None:
+    def __init__(
+        self,
+        store: Store,
+        report: ImportReport,
+        *,
+        full: bool = False,
+        dry_run: bool = False,
+        check: Callable[[], None] | None = None,
+    ) -> None:
         self._store = store
         self._report = report
         self._full = full
         self._dry_run = dry_run
+        self._check = check
         self._known: dict[str, Identity] = {}
         self._waiting: list[Reading] = []
         self._bytes = self._rows = 0
@@ -60,7 +78,7 @@ class Run:
         if self._opened_writer is None:
             return
         if problem is None:
-            self._opened_writer.wait()
+            self._opened_writer.finish()
         else:
             # What ends the run says more than what a commit failed with.
             with suppress(StoreError):
@@ -68,8 +86,13 @@ class Run:
 
     def changed(self, found: Sequence[Found]) -> list[Found]:
         """Those of the files that must be read; counts the others as unchanged."""
-        for agent in {one.importer.agent for one in found}:
-            self._known.update(identities(self._store.connection, agent))
+        connection = self._store.connection
+        if len(found) <= _FILES_ASKED_FOR:
+            files = ((one.place, one.importer.agent) for one in found)
+            self._known.update(identities_of(connection, files))
+        else:
+            for agent in {one.importer.agent for one in found}:
+                self._known.update(identities(connection, agent))
         waiting = []
         for one in found:
             before = self._known.get(one.place)
@@ -127,6 +150,8 @@ class Run:
                     if reading.failure is not None:
                         return reading.failure
                 self._add(reading, batch)
+                if self._check is not None:
+                    self._check()
         except ImporterError as problem:
             failure = str(problem)
         self._end(reading, failure)
@@ -194,7 +219,7 @@ def _entry(found: Found, entry: Entry) -> Found:
     """One of the many sessions in what was found; its entry takes the place of a file's state."""
     identity = Identity(found.identity.importer_version, entry.rows, entry.updated_at, 0)
     place = shown(f"{found.place}#{entry.key}")
-    return found._replace(place=place, identity=identity, entry=entry.key)
+    return found._replace(place=place, identity=identity, entry=entry.key, is_folder=False)
 
 
 def _count_folder(found: Found, *, is_known: bool, has_changed: bool) -> None:

@@ -43,7 +43,7 @@ def can_go_on(row: ImportSource, found: Found) -> bool:
         return False
     if now.size < row.watermark or now.size == row.size:
         return False
-    return fingerprint(found, row.watermark) == row.head
+    return bool(row.head) and fingerprint(found, row.watermark) == row.head
 
 
 def unread(found: Found, *, read_by: int) -> ImportSource:
@@ -58,6 +58,11 @@ def without_tail(row: ImportSource) -> ImportSource:
         return row
     counted = {row.tail: getattr(row, row.tail) - 1}
     return row._replace(lines=row.lines - 1, tail=None, **counted)
+
+
+def without_state(row: ImportSource) -> ImportSource:
+    """The row of a file that is read from its start when it grows."""
+    return row._replace(watermark=0, line=0, head=b"", state=None)
 
 
 def advanced(row: ImportSource, batch: Batch) -> ImportSource:
@@ -98,7 +103,11 @@ def finished(row: ImportSource, found: Found) -> ImportSource:
 
 
 def fingerprint(found: Found, watermark: int) -> bytes:
-    """A hash of the first and the last KB of what was read; a file that only grew keeps it."""
+    """A hash of the first and the last KB of what was read; a file that only grew keeps it.
+
+    Empty, which is equal to nothing, where no line ends: then the file was written over since
+    it was read.
+    """
     if watermark == 0:
         return b""
     from hashlib import blake2b
@@ -110,6 +119,8 @@ def fingerprint(found: Found, watermark: int) -> bytes:
             file.seek(watermark - size)
             compared += file.read(size)
     except OSError:
+        return b""
+    if not compared.endswith(b"\n"):
         return b""
     return blake2b(compared, digest_size=16).digest()
 

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import sys
 import threading
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 from clankers.errors import ImporterError
+from clankers.importing._removed import Removed
+from clankers.importing._watermarks import without_state
 from clankers.store._connection import REFUSED_ROWS
 from clankers.store._sources import write_source
+from clankers.store.search import has_unspaced, update_index
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from clankers.importers import Batch
     from clankers.importing._reading import Reading
@@ -43,6 +48,10 @@ class Writer:
         self._store = store
         self._commit: _Commit | None = None
         self._pricer: Pricer | None = None
+        self._has_stored = False
+        # Of the transaction that is open: rows that the index must prepare in Python. That
+        # they are known keeps the index from waiting for Python, which is busy reading.
+        self._unspaced: set[str] = set()
 
     def wait(self) -> None:
         """Lets a commit that is going on end; raises what it failed with."""
@@ -52,12 +61,20 @@ class Writer:
             self._commit = None
             commit.check()
 
+    def finish(self) -> None:
+        """Brings the search index up to date, once nothing more is to be stored."""
+        self.wait()
+        if self._has_stored:
+            with self._store.atomic():
+                update_index(self._store.connection, uncollected=0)
+
     def store(self, readings: Sequence[Reading], *, in_background: bool = False) -> None:
         """Stores what these readings collected; of each all or nothing."""
         self.wait()
         news = [one for one in readings if one.is_news]
         if not news:
             return
+        self._has_stored = True
         try:
             self._store_all(news, in_background=in_background)
         except ImporterError:
@@ -67,34 +84,46 @@ class Writer:
 
     def _store_all(self, readings: Sequence[Reading], *, in_background: bool) -> None:
         with ExitStack() as transaction:
-            transaction.enter_context(self._store.atomic())
+            transaction.enter_context(self._begun())
+            removed = Removed(self._store.connection)
             touched: set[str] = set()
             for one in readings:
-                touched |= self._write(one)
+                touched |= self._write(one, removed)
             if in_background:
-                self._commit = _Commit(self._store, touched, transaction.pop_all())
+                finish = partial(_derive, self._store, touched, self._unspaced)
+                self._commit = _Commit(finish, transaction.pop_all())
                 self._commit.start()
             else:
-                self._store.refresh(touched)
+                _derive(self._store, touched, self._unspaced)
 
     def _store_each(self, readings: Sequence[Reading]) -> None:
-        with self._store.atomic():
+        with self._begun():
+            removed = Removed(self._store.connection)
             touched: set[str] = set()
             for one in readings:
                 try:
                     with self._store.atomic():
-                        touched |= self._write(one)
+                        touched |= self._write(one, removed)
                 except ImporterError as problem:
                     one.refuse(str(problem))
                     write_source(self._store.connection, one.row)
-            self._store.refresh(touched)
+            _derive(self._store, touched, self._unspaced)
 
-    def _write(self, reading: Reading) -> set[str]:
+    @contextmanager
+    def _begun(self) -> Iterator[None]:
+        """A transaction at whose beginning the index has every row there is."""
+        with self._store.atomic():
+            self._unspaced = set()
+            update_index(self._store.connection, uncollected=sys.maxsize)
+            yield
+
+    def _write(self, reading: Reading, removed: Removed) -> set[str]:
         """Writes one file's batches; the sessions whose derived columns that may change."""
         touched: set[str] = set()
         agent = reading.found.importer.agent
         before = self._store.connection.total_changes()
-        for batch in reading.batches:
+        rests = [removed.rest_of(batch) for batch in reading.batches]
+        for batch in rests:
             try:
                 touched |= self._write_batch(batch, agent, improved=reading.improved)
             except _BAD_ROW as problem:
@@ -102,7 +131,11 @@ class Writer:
                     f"the {agent} importer made rows that cannot be stored: {problem}"
                 ) from problem
         reading.counts.rows_written = self._store.connection.total_changes() - before
-        write_source(self._store.connection, reading.row)
+        row = reading.row
+        if removed.took_all(reading.batches, rests):
+            # The state may quote what was removed.
+            row = without_state(row)
+        write_source(self._store.connection, row)
         return touched
 
     def _write_batch(self, batch: Batch, agent: str, *, improved: bool) -> set[str]:
@@ -110,11 +143,14 @@ class Writer:
         children = (batch.messages, batch.tools, batch.errors, batch.compactions)
         spoken_of = {one.session_id for group in children for one in group}
         named = {one.id for one in batch.sessions}
+        for prefix in batch.replaces:
+            store.remove_beginning_with(prefix)
         store.write("sessions", batch.sessions)
         store.mention(batch.mentions)
         store.add_placeholders(spoken_of - named, source=agent)
         store.write("messages", batch.messages)
         store.write("tools", batch.tools)
+        self._unspaced.update(_unspaced(batch))
         store.write("session_errors", batch.errors)
         store.write("compaction_events", batch.compactions)
         store.write_attachments(batch.attachments)
@@ -132,20 +168,37 @@ class Writer:
         self._pricer.price(records)
 
 
-class _Commit(threading.Thread):
-    """Ends a transaction in the background."""
+def _unspaced(batch: Batch) -> Iterator[str]:
+    for message in batch.messages:
+        if has_unspaced(message.text_content) or has_unspaced(message.thinking):
+            yield message.id
+    for tool in batch.tools:
+        if has_unspaced(tool.tool_input) or has_unspaced(tool.tool_output):
+            yield tool.id
 
-    def __init__(self, store: Store, touched: set[str], transaction: ExitStack) -> None:
+
+def _derive(store: Store, touched: set[str], unspaced: set[str]) -> None:
+    """What follows from the rows of a transaction: totals, and their place in the index.
+
+    The words of the index are collected once, at the end of the import.
+    """
+    store.refresh(touched)
+    update_index(store.connection, uncollected=sys.maxsize, unspaced=unspaced)
+
+
+class _Commit(threading.Thread):
+    """Ends a transaction in the background, after what is left to do in it."""
+
+    def __init__(self, finish: Callable[[], None], transaction: ExitStack) -> None:
         super().__init__(name="clankers-commit")
-        self._store = store
-        self._touched = touched
+        self._finish = finish
         self._transaction = transaction
         self._problem: BaseException | None = None
 
     def run(self) -> None:
         try:
             with self._transaction:
-                self._store.refresh(self._touched)
+                self._finish()
         except BaseException as problem:  # noqa: BLE001 - raised again in the thread that waits
             self._problem = problem
 

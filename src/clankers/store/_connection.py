@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import time
 from contextlib import contextmanager
-from urllib.parse import quote
 
 import apsw
 
@@ -102,7 +101,7 @@ def open_reader(path: Path, *, busy_timeout_ms: int = BUSY_TIMEOUT_MS) -> apsw.C
     _files.refuse_other_kinds(path)
     log = _files.log_of(path)
     immutable = not os.access(log.parent, os.W_OK) and not log.exists()
-    uri = f"file:{quote(str(path.absolute()))}?mode=ro" + ("&immutable=1" if immutable else "")
+    uri = f"{_files.address(path)}?mode=ro" + ("&immutable=1" if immutable else "")
     with translated(path):
         connection = apsw.Connection(uri, flags=apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI)
         try:

@@ -24,6 +24,16 @@ def place(path: str | os.PathLike[str]) -> Path:
     return Path(path).absolute()
 
 
+def address(path: Path) -> str:
+    """The URI of a file for SQLite, to which only three characters mean something else.
+
+    https://www.sqlite.org/uri.html; `urllib` would quote it too, and takes 3 ms to load.
+    """
+    name = path.absolute().as_posix()
+    name = name.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
+    return f"file:{name}" if name.startswith("/") else f"file:/{name}"
+
+
 def log_of(path: Path) -> Path:
     """The write-ahead log; SQLite keeps it beside the real file, not beside a link to it."""
     return Path(f"{os.path.realpath(path)}-wal")

@@ -11,7 +11,13 @@ from clankers.store._connection import BUSY_TIMEOUT_MS, open_reader, translated
 from clankers.store._prefix import after_all_with
 from clankers.store._schema import READ_COLUMNS
 from clankers.store._totals import measured_sessions, refresh_sessions
-from clankers.store._upserts import add_placeholders, mention, write_each, write_rows
+from clankers.store._upserts import (
+    add_placeholders,
+    mention,
+    remove_beginning_with,
+    write_each,
+    write_rows,
+)
 from clankers.store._usage_rows import COUNTED, write_usage
 
 if TYPE_CHECKING:
@@ -240,6 +246,14 @@ class Store:
         They are listed once something of their own is written.
         """
         mention(self._writing(), sessions, self.device_id)
+
+    def remove_beginning_with(self, prefix: str) -> None:
+        """Deletes messages, tool calls, errors and compactions whose id begins so.
+
+        It is for rows that others say again under better ids; the caller has a transaction
+        open.
+        """
+        remove_beginning_with(self._writing(), prefix)
 
     def write_attachments(self, records: Sequence[Attachment]) -> int:
         """Stores each image or document once; the caller has a transaction open."""
@@ -591,8 +605,9 @@ class Store:
     ) -> SearchResult:
         r"""Finds sessions by title, messages by what was said or thought, tool calls by in- and output.
 
-        All words must stand in the same message, call or title. Rows with whole words come
-        first, then those with the words as parts of others; case makes no difference::
+        All words must stand in the same message, call or title. Where few rows have the
+        words themselves, rows with the words as parts of others follow; case makes no
+        difference::
 
             for hit in store.search('connection "errno 111" -test agent:codex since:7d'):
                 print(hit.session_id, hit.snippet)
@@ -613,7 +628,8 @@ class Store:
             places: where to look.
             order: ``best`` ranks messages by their words; ``newest`` shows the newest first.
             exact: `text` is one exact text, quotes and colons included.
-            everything: looks through every row where no index helps, however long it takes.
+            everything: looks for parts of words in any case, and through every row where no
+                index helps, however long it takes.
             limit: at most so many hits in each place.
 
         Raises:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import apsw
 
+from clankers.store._prefix import after_all_with
 from clankers.store._schema import COLUMNS
 
 if TYPE_CHECKING:
@@ -82,6 +83,14 @@ def mention(connection: apsw.Connection, sessions: Sequence[Session], device: st
         " WHERE parent_id IS NULL AND excluded.parent_id <> ''",
         [(one.id, one.source, one.parent_id, one.relationship, device) for one in sessions],
     )
+
+
+def remove_beginning_with(connection: apsw.Connection, prefix: str) -> None:
+    """Deletes the rows of sessions, not these themselves, whose id begins so."""
+    above = after_all_with(prefix)
+    for table in COLUMNS:
+        if table != "sessions":
+            connection.execute(f"DELETE FROM {table} WHERE id >= ? AND id < ?", (prefix, above))
 
 
 @cache

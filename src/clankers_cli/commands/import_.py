@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from clankers.errors import ImporterError
 from clankers.formats import visible, write_report_json, write_table
 from clankers.importing import SAMPLE_SESSIONS, import_sessions
 from clankers.store import Store
@@ -31,6 +32,11 @@ def configure(parser: ArgumentParser) -> None:
     where.add_argument(
         "--sample", action="store_true", help="a few hand-written sessions that come along"
     )
+    where.add_argument(
+        "--watch",
+        action="store_true",
+        help="go on: import what the agents write as they write it, until Ctrl-C",
+    )
     parser.add_argument(
         "--since", metavar="D", help="only files written since a date, a time or N{h,d,w,m} ago"
     )
@@ -42,6 +48,8 @@ def configure(parser: ArgumentParser) -> None:
 
 def run(args: Namespace) -> int:
     path = _context.database_path(args)
+    if args.watch:
+        return _watch(path, args)
     with ExitStack() as stack:
         store = _opened(path, args, stack)
         bar = stack.enter_context(_Bar())
@@ -59,6 +67,31 @@ def run(args: Namespace) -> int:
     else:
         _print_report(report, path, dry_run=args.dry_run)
     return _print_failures(report)
+
+
+def _watch(path: Path, args: Namespace) -> int:
+    for name in ("since", "full", "dry_run"):
+        if getattr(args, name):
+            option = f"--{name.replace('_', '-')}"
+            raise ImporterError(
+                f"{option} does not go with --watch", hint=f"import once with {option} before"
+            )
+    from clankers_cli._watch import watch  # only who stays needs it
+
+    with Store.open(path) as store, _Bar() as bar:
+
+        def show(report: ImportReport) -> None:
+            bar.close()
+            _print_report(report, path, dry_run=False)
+
+        return watch(
+            store,
+            args.agents,
+            as_json=args.json,
+            zone=_context.zone(args),
+            on_first=show,
+            on_progress=bar.show,
+        )
 
 
 def _opened(path: Path, args: Namespace, stack: ExitStack) -> Store:

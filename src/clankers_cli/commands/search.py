@@ -80,7 +80,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         write_report_json(sys.stdout, found.to_dict())
     else:
-        _print(found, _context.zone(args), args.limit)
+        _print(found, _context.shown_zone(args), args.limit)
     return 0
 
 
@@ -103,7 +103,7 @@ _places.__name__ = f"list of places (of {', '.join(PLACES)})"
 _count.__name__ = "number of hits"
 
 
-def _print(found: SearchResult, zone: tzinfo, limit: int) -> None:
+def _print(found: SearchResult, zone: tzinfo | None, limit: int) -> None:
     is_bold = _terminal.is_terminal(sys.stdout) and not os.environ.get("NO_COLOR")
     place = None
     for hit in found.hits:
@@ -123,7 +123,7 @@ def _print(found: SearchResult, zone: tzinfo, limit: int) -> None:
         print(f"{note}; --all looks at everything", file=sys.stderr)
 
 
-def _heading(hit: Hit, zone: tzinfo) -> str:
+def _heading(hit: Hit, zone: tzinfo | None) -> str:
     from clankers.times import short_time
 
     when = short_time(hit.at, zone) if hit.at else "no time"

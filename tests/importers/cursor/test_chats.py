@@ -50,7 +50,7 @@ def test_a_conversation(home: Path) -> None:
         ("user", "How high?", None),
         ("assistant", "Two metres.", "It is the moon."),
     ]
-    assert found.messages[1].id == f"{SESSION}:{blobs.keep(prompt).hex()}"
+    assert found.messages[1].id == f"{SESSION}:blob-{blobs.keep(prompt).hex()}"
     assert found.messages[2].model == "claude-5"
     assert counted(found) == (4, 0, 0, 0)
     assert found.usage == []

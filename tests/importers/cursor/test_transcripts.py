@@ -41,11 +41,11 @@ def test_a_conversation(home: Path) -> None:
     found = everything(path)
 
     assert [(one.id, one.role, one.text_content) for one in found.messages] == [
-        (f"{SESSION}:1", "user", "How high?"),
-        (f"{SESSION}:2", "assistant", "Looking."),
-        (f"{SESSION}:5", "assistant", "Two metres."),
-        (f"{SESSION}:7", "user", "Now?\n\nAnd then?"),
-        (f"{SESSION}:8", "assistant", None),
+        (f"{SESSION}:line-1", "user", "How high?"),
+        (f"{SESSION}:line-2", "assistant", "Looking."),
+        (f"{SESSION}:line-5", "assistant", "Two metres."),
+        (f"{SESSION}:line-7", "user", "Now?\n\nAnd then?"),
+        (f"{SESSION}:line-8", "assistant", None),
     ]
     assert [one.created_at for one in found.messages] == [NOON] * 3 + [NOON + 300_000] * 2
     assert found.messages[1].thinking == "Moon"
@@ -64,7 +64,7 @@ def test_calls_and_results(home: Path) -> None:
         (None, None),
         ('"no"', False),
     ]
-    assert calls["2.2"].tool_input == '{"command":"ls"}'
+    assert calls["line-2.2"].tool_input == '{"command":"ls"}'
 
 
 def test_context(home: Path) -> None:

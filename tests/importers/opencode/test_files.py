@@ -326,6 +326,13 @@ def test_messages_of_a_session_without_a_file(storage: Storage) -> None:
     assert len(batch.messages) == 2
 
 
+def test_a_session_that_does_not_say_when_it_was_made(storage: Storage) -> None:
+    """It is as old as the first thing in it."""
+    storage.session(time={"updated": at(80)})
+    (batch,) = batches_of(storage.path)
+    assert (batch.sessions[0].created_at, batch.sessions[0].updated_at) == (at(1), at(80))
+
+
 def test_the_oldest_layout(storage: Storage) -> None:
     """A folder for each project, with `info` beside `message` and `part`."""
     oldest = storage.path.parent / "project" / "home-ada" / "storage" / "session"

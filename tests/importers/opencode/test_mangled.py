@@ -111,7 +111,7 @@ MESSAGE = st.sampled_from(MESSAGES).flatmap(mangled)
 PART = st.sampled_from(PARTS).flatmap(mangled)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=30)
 @given(info=mangled(INFO), message=MESSAGE, parts=st.lists(PART, max_size=4))
 def test_mangled_records(info: str, message: str, parts: list[str]) -> None:
     """Nothing raises, every record is counted, and the store takes what is left."""
@@ -138,7 +138,7 @@ def test_mangled_records(info: str, message: str, parts: list[str]) -> None:
         database.connection.close()
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=20)
 @given(
     values=st.lists(st.none() | st.integers(-5, 2**62) | st.text() | st.binary(), min_size=9),
     as_text=st.booleans(),

@@ -54,6 +54,12 @@ def test_reasoning_counts_once(database: Database, total: int | None, output: in
     assert (used.output_tokens, used.reasoning_tokens) == (output, 10)
 
 
+def test_nothing_but_reasoning(database: Database) -> None:
+    """It is output, whatever else is missing."""
+    used = only_usage(database, spent={"reasoning": 7})
+    assert (used.output_tokens, used.reasoning_tokens) == (7, 7)
+
+
 def test_a_cost_that_opencode_computed(database: Database) -> None:
     """It is kept in microdollars; 0 means that there was no price."""
     assert only_usage(database, spent=SPENT, cost=0.0123).cost_reported == 12_300

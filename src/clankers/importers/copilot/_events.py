@@ -176,7 +176,7 @@ class Events:
             completion_tokens=output or None,
         )
         if output:
-            self._estimate(native_id, text(data.get("apiCallId")), output, at, model)
+            self._weigh(text(data.get("apiCallId")), output)
 
     def _thoughts(self, words: Any) -> list[Block]:
         found, notes = text(words), self.rows.memory.notes
@@ -284,25 +284,14 @@ class Events:
 
     # What was used
 
-    def _estimate(
-        self, message: str, api_call: str | None, output: int, at: int | None, model: str | None
-    ) -> None:
-        """Notes the output of an answer, all that is known of a run which crashes."""
+    def _weigh(self, api_call: str | None, output: int) -> None:
+        """Notes the output of an answer, by which a shutdown's counts are understood."""
         notes = self.rows.memory.notes
         # The parts of one response may each say what the whole had.
         is_part = api_call is not None and api_call == notes.get("api_call")
         same: int = notes["response"] if is_part else 0
         notes["said"] = notes.get("said", 0) + max(0, output - same)
         notes["api_call"], notes["response"] = api_call, max(same, output)
-        self.rows.use(
-            f"{self.rows.session.id}:{api_call or message}",
-            at,
-            raw={"outputTokens": output},
-            message=message,
-            model=model,
-            output_tokens=output,
-            estimated=True,
-        )
 
     def _shut_down(self, native_id: str, data: dict[str, Any], at: int | None) -> None:
         rows, notes = self.rows, self.rows.memory.notes

@@ -14,10 +14,10 @@ from clankers.importers._sqlite import snapshot
 from clankers.importers._values import is_uuid, milliseconds, text
 from clankers.importers.cursor._bubbles import name_model
 from clankers.importers.cursor._composers import AGENT
-from clankers.importers.cursor._elsewhere import is_in_editor, read_beside
+from clankers.importers.cursor._elsewhere import LINE, MESSAGE, is_in_editor, read_beside
 from clankers.importers.cursor._places import folder_of
 from clankers.importers.cursor._spoken import take_state
-from clankers.importers.cursor._state import described
+from clankers.importers.cursor._state import described, has_messages
 from clankers.importers.cursor._tally import Tally
 
 if TYPE_CHECKING:
@@ -45,9 +45,11 @@ def read_chat(path: Path) -> Iterator[Batch]:
         rows, tally = Rows(AGENT, Memory()), Tally()
         rows.identify(native_id or str(uuid.uuid5(uuid.NAMESPACE_URL, f"{AGENT}:{path}")))
         beside = read_beside(path)
+        if has_messages(root, fetch):
+            rows.replace(LINE)
         tally.add("imported")
         _describe(rows, meta, beside, root, fetch)
-        yield from take_state(root, fetch, rows, tally)
+        yield from take_state(root, fetch, rows, tally, named=MESSAGE)
     rows.date(milliseconds(beside.get("updatedAtMs")))
     yield tally.batch(rows)
 

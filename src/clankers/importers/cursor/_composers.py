@@ -10,6 +10,7 @@ from clankers.importers._rows import Memory, Rows, member, objects
 from clankers.importers._sqlite import columns, snapshot
 from clankers.importers._values import milliseconds, row_id, text
 from clankers.importers.cursor._bubbles import name_model, take_bubble, take_usage, time_of
+from clankers.importers.cursor._elsewhere import LINE, MESSAGE
 from clankers.importers.cursor._places import folder_in, folder_of_workspace
 from clankers.importers.cursor._spoken import take_state
 from clankers.importers.cursor._tally import Tally
@@ -20,6 +21,7 @@ from clankers.importers.cursor._values import (
     bubble_ids,
     decoded,
     has_bubbles,
+    has_words,
     raw_value,
     value,
 )
@@ -74,6 +76,9 @@ def read_composer(path: Path, native_id: str) -> Iterator[Batch]:
     record, head = composer.record or {}, composer.head
     rows, tally = Rows(AGENT, Memory()), Tally()
     rows.identify(native_id)
+    if composer.has_bubbles or has_words(record):
+        rows.replace(LINE)
+        rows.replace(MESSAGE)
     tally.add("malformed" if composer.record is None else "imported")
     rows.place(folder_in(record) or folder_in(head))
     rows.place(folder_of_workspace(path, composer.workspace) if composer.workspace else None)

@@ -2,9 +2,10 @@
 
 All three name it by the same id, and none of the messages: read from two, each would be
 there twice. So a worse store is read only as long as no better one of the same installation
-has said anything. It is decided when a file is read, not when it is found: what was read
-once from a better store stays so when that store is emptied, since the transcript has not
-changed and is not looked at again.
+has said anything; and when a better one comes later, what the worse ones said is taken away.
+It is decided when a file is read, not when it is found: what was read once from a better
+store stays so when that store is emptied, since the transcript has not changed and is not
+looked at again.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from clankers.importers._sqlite import snapshot
 from clankers.importers.cursor._shape import has_values, is_chat_database
 from clankers.importers.cursor._values import is_told
 
+# How the native ids of a transcript's lines begin, and those of the command line's messages.
+LINE, MESSAGE = "line-", "blob-"
 _OWN = ("acp-sessions", "chats", "projects")
 _DATABASE = Path("User", "globalStorage", "state.vscdb")
 _EDITORS = (

@@ -30,15 +30,17 @@ _REASONING = ("reasoning", "thinking")
 _FAILURES = ("error", "failure", "rejected", "timeout", "permissionDenied", "aborted")
 
 
-def take_state(root: bytes, fetch: Fetch, rows: Rows, tally: Tally) -> Iterator[Batch]:
-    """Takes all messages below a root."""
+def take_state(
+    root: bytes, fetch: Fetch, rows: Rows, tally: Tally, *, named: str = ""
+) -> Iterator[Batch]:
+    """Takes all messages below a root; their native ids begin with `named`."""
     state = described(root, fetch)
     rows.session.git_branch = rows.session.git_branch or state.branch or None
     for leaf in leaves(root, fetch):
         if leaf.message is None:
             tally.add("malformed")
             continue
-        tally.add(take_message(rows, leaf.native_id, leaf.message, state))
+        tally.add(take_message(rows, named + leaf.native_id, leaf.message, state))
         if tally.is_enough(rows):
             yield tally.batch(rows)
 

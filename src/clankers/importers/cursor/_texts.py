@@ -10,7 +10,7 @@ from clankers.importers._batch import Batch
 from clankers.importers._blocks import TEXT, THINKING, Block
 from clankers.importers._documents import LARGEST_DOCUMENT, WHOLE
 from clankers.importers._rows import Memory, Rows, unfolded
-from clankers.importers.cursor._elsewhere import is_in_better_store
+from clankers.importers.cursor._elsewhere import LINE, is_in_better_store
 from clankers.importers.cursor._prompts import unwrapped
 from clankers.importers.cursor._tally import Tally
 from clankers.importers.cursor._transcripts import AGENT, date_by_file, identify
@@ -36,7 +36,7 @@ def read_text(path: Path) -> Iterator[Batch]:
         return
     rows.date(date_by_file(rows, path))
     for number, (who, said) in enumerate(zip(turns[::2], turns[1::2], strict=True), 1):
-        native_id = str(number)
+        native_id = f"{LINE}{number}"
         if who == "user":
             prompt = unwrapped(said.strip())
             role, blocks, at = prompt.role, prompt.blocks, prompt.at

@@ -14,7 +14,7 @@ from clankers.importers._lines import read_lines
 from clankers.importers._rows import Memory, Rows, flat, member, objects, remembered
 from clankers.importers._values import is_uuid, milliseconds, text
 from clankers.importers.cursor._bubbles import name_model
-from clankers.importers.cursor._elsewhere import is_in_better_store, told_beside
+from clankers.importers.cursor._elsewhere import LINE, is_in_better_store, told_beside
 from clankers.importers.cursor._files import TRANSCRIPTS
 from clankers.importers.cursor._prompts import unwrapped
 
@@ -128,7 +128,7 @@ class _Transcript:
         role, kind = record.get("role"), record.get("type")
         if role in ("user", "assistant", "system"):
             name_model(self.rows, record.get("model"))
-            return self._message(record, str(role), str(number))
+            return self._message(record, str(role), f"{LINE}{number}")
         if kind == "error":
             return self._failure(record, number, "error")
         if kind == "turn_ended":
@@ -140,7 +140,7 @@ class _Transcript:
 
     def _failure(self, record: dict[str, Any], number: int, kind: str) -> Outcome:
         words = record.get("error") or record.get("message")
-        self.rows.fail(str(number), self._at, kind, flat(words) or None)
+        self.rows.fail(f"{LINE}{number}", self._at, kind, flat(words) or None)
         return "imported"
 
     def _message(self, record: dict[str, Any], role: str, native_id: str) -> Outcome:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from clankers.store.search._index import (
     check_index,
+    has_unspaced,
     is_behind,
     optimize_index,
     put_back,
@@ -18,6 +19,7 @@ __all__ = [
     "Hit",
     "SearchResult",
     "check_index",
+    "has_unspaced",
     "is_behind",
     "optimize_index",
     "put_back",

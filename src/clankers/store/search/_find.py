@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 # Ranking compares every match; of more than these the newest are shown.
 MOST_RANKED = 5_000
+# With so many rows that have the words themselves, those with parts of words are not looked for.
+ENOUGH_WHOLE = 5
 SCAN_SECONDS = 0.012
 _SCANNED_TOGETHER = 500
 # A thought is worth less than a word that was said.
@@ -79,13 +81,19 @@ class Finder:
         # One more than is shown tells that there are more.
         if self._wanted.terms:
             self._by_whole_words()
-            if len(found.rows) <= self._limit:
+            if not self._has_enough():
                 self._by_parts()
         else:
             self._scan(self._all_rows(), condition=self._says_something())
         found.has_more = len(found.rows) > self._limit
         del found.rows[self._limit :]
         return found
+
+    def _has_enough(self) -> bool:
+        """True when parts of words need not be looked for; an exact text may be anywhere."""
+        is_plain = all(term.kind == "word" for term in self._wanted.terms)
+        enough = ENOUGH_WHOLE if is_plain and not self._everything else self._limit + 1
+        return len(self.found.rows) >= enough
 
     def _has_no_session(self) -> bool:
         """True when no session at all passes the filters, which saves looking for their rows."""

@@ -11,12 +11,14 @@ stored, so whatever takes text out of the index must prepare the old text in the
 
 from __future__ import annotations
 
+import json
 import re
 from functools import cache
 
 TYPE_CHECKING = False  # typing itself is slow to import, and a search should not pay for it
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from typing import Any
 
     import apsw
@@ -82,6 +84,11 @@ def _unspaced() -> re.Pattern[str]:
     return re.compile(f"([{_UNSPACED}])")
 
 
+def has_unspaced(text: str | None) -> bool:
+    """True when `spaced` would change the text."""
+    return text is not None and not text.isascii() and _unspaced().search(text) is not None
+
+
 def without_escapes(text: str) -> str:
     """JSON text with spaces for the escapes that would stick to the word behind them."""
     for escape in _ESCAPES:
@@ -89,17 +96,29 @@ def without_escapes(text: str) -> str:
     return text
 
 
-def update_index(connection: apsw.Connection, *, uncollected: int = UNCOLLECTED_ROWS) -> bool:
+def update_index(
+    connection: apsw.Connection,
+    *,
+    uncollected: int = UNCOLLECTED_ROWS,
+    unspaced: Collection[str] | None = None,
+) -> bool:
     """Brings the index up to the rows; False when it already was.
 
-    The caller has a transaction open. The words of so many new rows may stay uncollected:
-    those rows a search looks through itself.
+    The caller has a transaction open.
+
+    Args:
+        connection: one that writes.
+        uncollected: the words of so many new rows may stay uncollected; those rows a search
+            looks through itself.
+        unspaced: the ids of new rows of which `has_unspaced` is true, from a caller who
+            has written all the new rows there are. By default each is looked at, which
+            needs Python.
     """
     _prepare(connection)
     changed = False
     for indexed in INDEXED:
         changed |= _drain(connection, indexed)
-        changed |= _add_new(connection, indexed)
+        changed |= _add_new(connection, indexed, unspaced)
     _collect(connection, uncollected)
     return changed
 
@@ -159,8 +178,6 @@ def put_back(connection: apsw.Connection, table: str, numbers: list[int]) -> Non
 
     The caller has a transaction open, and has just inserted them.
     """
-    import json
-
     _prepare(connection)
     indexed = next(one for one in INDEXED if one.table == table)
     chosen = "n IN (SELECT value FROM json_each(?))"
@@ -178,26 +195,27 @@ def _spaced_value(*values: apsw.SQLiteValue) -> apsw.SQLiteValue:
     return spaced(value) if isinstance(value, str) else value
 
 
-@cache
-def _prepared(indexed: Indexed, column: str) -> str:
-    """SQL for a column's text as it is indexed.
+# Whether a text must be spaced: found out for all that are not ASCII, or known by the rows' ids.
+_UNKNOWN = "octet_length({column}) > length({column})"
+_KNOWN = "id IN (SELECT value FROM json_each(:unspaced))"
 
-    Plain ASCII needs no function of ours, which would wait for Python, and that is busy
-    reading during an import. GLOB looks for an escape several times as fast as replace.
-    """
+
+@cache
+def _prepared(indexed: Indexed, column: str, unspaced: str = _UNKNOWN) -> str:
+    """SQL for a column's text as it is indexed; GLOB looks for an escape much faster than replace."""
     text = column
     if indexed.escaped:
         for escape in _ESCAPES:
             replaced = f"replace({text}, '{escape}', ' ')"
             text = f"iif({column} GLOB '*{escape}*', {replaced}, {text})"
-    return f"iif(octet_length({column}) > length({column}), clankers_spaced({text}), {text})"
+    return f"iif({unspaced.format(column=column)}, clankers_spaced({text}), {text})"
 
 
-def _insert(indexed: Indexed, condition: str) -> str:
+def _insert(indexed: Indexed, condition: str, unspaced: str = _UNKNOWN) -> str:
     first, second = indexed.columns
     return (
         f"INSERT INTO {indexed.index}(rowid, {first}, {second})"
-        f" SELECT n, {_prepared(indexed, first)}, {_prepared(indexed, second)}"
+        f" SELECT n, {_prepared(indexed, first, unspaced)}, {_prepared(indexed, second, unspaced)}"
         f" FROM {indexed.table} WHERE {condition} AND coalesce({first}, {second}) NOT NULL"
         " ORDER BY n"
     )
@@ -224,11 +242,17 @@ def _drain(connection: apsw.Connection, indexed: Indexed) -> bool:
     return True
 
 
-def _add_new(connection: apsw.Connection, indexed: Indexed) -> bool:
+def _add_new(
+    connection: apsw.Connection, indexed: Indexed, unspaced: Collection[str] | None
+) -> bool:
     mark, top = _marks(connection, indexed)
     if top <= mark:
         return False
-    connection.execute(_insert(indexed, "n > ? AND n <= ?"), (mark, top))
+    values: dict[str, apsw.SQLiteValue] = {"mark": mark, "top": top}
+    how = _UNKNOWN
+    if unspaced is not None:
+        how, values["unspaced"] = _KNOWN, json.dumps(list(unspaced))
+    connection.execute(_insert(indexed, "n > :mark AND n <= :top", how), values)
     connection.execute("UPDATE search_mark SET n = ? WHERE source = ?", (top, indexed.table))
     return True
 
