@@ -265,7 +265,7 @@ def test_subagents(tmp_path: Path) -> None:
     found = stored("grok", tmp_path / "sessions", tmp_path / "clankers.db")
     assert [(one.id, one.parent_id, one.title) for one in found.sessions.values()] == [
         (SESSION, None, "How high is the tide?"),
-        (f"{SESSION}:agent-a1", SESSION, "Count tides"),
+        (f"{SESSION}:agent-a1", SESSION, None),
     ]
     assert found.messages[-1].text_content == "Three."
     assert found.used == [(8, 20, 0, 7)]

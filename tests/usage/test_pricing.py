@@ -153,7 +153,9 @@ class TestPricer:
         """Records priced on their way in need no second writing."""
         records = [used("a", **SONNET), used("b", model="my-own-model")]
         with store.atomic():
-            Pricer(store.connection).price(records)
+            pricer = Pricer(store.connection)
+            pricer.price(records)
+            pricer.keep()
             store.write_usage(records)
         assert [(one.cost, one.cost_source) for one in records] == [
             (SONNET_COST, "genai-prices"),

@@ -60,6 +60,7 @@ _NOISE = frozenset(
         "session_recap_unavailable",
         "subagent_finished",
         "subagent_progress",
+        "subagent_spawned",
         "task_backgrounded",
         "task_completed",
     }
@@ -339,7 +340,6 @@ class _Updates:
             "rewind_marker": self._rewind,
             "model_changed": self._change_model,
             "session_summary_generated": self._name,
-            "subagent_spawned": self._spawn,
         }
 
     def take(self, record: dict[str, Any], number: int) -> Outcome:
@@ -443,24 +443,6 @@ class _Updates:
         is_done = update["status"] == "completed" and _went_well(output)
         self.rows.answer(call_id, output, at, success=is_done)
         self._has_ended = self._has_ended or call_id in self._calls
-
-    def _spawn(self, update: dict[str, Any], _at: int | None, _number: int) -> None:
-        """Names the session of a subagent, which may have no files yet."""
-        from clankers.models import Session
-
-        name = importers.text(update.get("subagent_id"))
-        if name is None:
-            return
-        child = importers.row_id(f"{self.rows.session.id}:agent-{name}")
-        self.rows.mention(
-            Session(
-                child,
-                source="grok",
-                title=importers.first_line(importers.text(update.get("description")) or "") or None,
-                parent_id=self.rows.session.id,
-                relationship="subagent",
-            )
-        )
 
     # What it cost
 

@@ -49,9 +49,6 @@ class Writer:
         self._commit: _Commit | None = None
         self._pricer: Pricer | None = None
         self._has_stored = False
-        # Of the transaction that is open: rows that the index must prepare in Python. That
-        # they are known keeps the index from waiting for Python, which is busy reading.
-        self._unspaced: set[str] = set()
 
     def wait(self) -> None:
         """Lets a commit that is going on end; raises what it failed with."""
@@ -70,19 +67,37 @@ class Writer:
 
     def store(self, readings: Sequence[Reading], *, in_background: bool = False) -> None:
         """Stores what these readings collected; of each all or nothing."""
-        self.wait()
         news = [one for one in readings if one.is_news]
         if not news:
             return
         self._has_stored = True
+        unspaced = self._prepared(news)
+        self.wait()
         try:
-            self._store_all(news, in_background=in_background)
+            self._store_all(news, unspaced, in_background=in_background)
         except ImporterError:
             # Some file has rows that cannot be stored; the others have a right to theirs.
-            self._pricer = None
-            self._store_each(news)
+            self._store_each(news, unspaced)
 
-    def _store_all(self, readings: Sequence[Reading], *, in_background: bool) -> None:
+    def _prepared(self, readings: Sequence[Reading]) -> set[str]:
+        """Does what needs no database, while a commit goes on: prices, and `unspaced` rows.
+
+        Returns:
+            the ids of the latter, see `update_index`.
+        """
+        unspaced: set[str] = set()
+        for one in readings:
+            try:
+                for batch in one.batches:
+                    self._price(batch.usage)
+                    unspaced.update(_unspaced(batch))
+            except _BAD_ROW as problem:
+                one.refuse(_unstorable(one, problem))
+        return unspaced
+
+    def _store_all(
+        self, readings: Sequence[Reading], unspaced: set[str], *, in_background: bool
+    ) -> None:
         with ExitStack() as transaction:
             transaction.enter_context(self._begun())
             removed = Removed(self._store.connection)
@@ -90,14 +105,14 @@ class Writer:
             for one in readings:
                 touched |= self._write(one, removed)
             if in_background:
-                finish = partial(_derive, self._store, touched, self._unspaced)
+                finish = partial(_derive, self._store, touched, unspaced)
                 self._commit = _Commit(finish, transaction.pop_all())
                 self._commit.start()
             else:
-                _derive(self._store, touched, self._unspaced)
+                _derive(self._store, touched, unspaced)
 
-    def _store_each(self, readings: Sequence[Reading]) -> None:
-        with self._begun():
+    def _store_each(self, readings: Sequence[Reading], unspaced: set[str]) -> None:
+        with self._begun(again=True):
             removed = Removed(self._store.connection)
             touched: set[str] = set()
             for one in readings:
@@ -107,14 +122,15 @@ class Writer:
                 except ImporterError as problem:
                     one.refuse(str(problem))
                     write_source(self._store.connection, one.row)
-            _derive(self._store, touched, self._unspaced)
+            _derive(self._store, touched, unspaced)
 
     @contextmanager
-    def _begun(self) -> Iterator[None]:
+    def _begun(self, *, again: bool = False) -> Iterator[None]:
         """A transaction at whose beginning the index has every row there is."""
         with self._store.atomic():
-            self._unspaced = set()
             update_index(self._store.connection, uncollected=sys.maxsize)
+            if self._pricer is not None:
+                self._pricer.keep(again=again)
             yield
 
     def _write(self, reading: Reading, removed: Removed) -> set[str]:
@@ -127,9 +143,7 @@ class Writer:
             try:
                 touched |= self._write_batch(batch, agent, improved=reading.improved)
             except _BAD_ROW as problem:
-                raise ImporterError(
-                    f"the {agent} importer made rows that cannot be stored: {problem}"
-                ) from problem
+                raise ImporterError(_unstorable(reading, problem)) from problem
         reading.counts.rows_written = self._store.connection.total_changes() - before
         row = reading.row
         if removed.took_all(reading.batches, rests):
@@ -150,11 +164,9 @@ class Writer:
         store.add_placeholders(spoken_of - named, source=agent)
         store.write("messages", batch.messages)
         store.write("tools", batch.tools)
-        self._unspaced.update(_unspaced(batch))
         store.write("session_errors", batch.errors)
         store.write("compaction_events", batch.compactions)
         store.write_attachments(batch.attachments)
-        self._price(batch.usage)
         return spoken_of | named | store.write_usage(batch.usage, improved=improved)
 
     def _price(self, records: Sequence[Usage]) -> None:
@@ -164,8 +176,14 @@ class Writer:
             # An import that finds nothing new needs no prices.
             from clankers.usage import Pricer
 
+            self.wait()
             self._pricer = Pricer(self._store.connection)
         self._pricer.price(records)
+
+
+def _unstorable(reading: Reading, problem: Exception) -> str:
+    agent = reading.found.importer.agent
+    return f"the {agent} importer made rows that cannot be stored: {problem}"
 
 
 def _unspaced(batch: Batch) -> Iterator[str]:

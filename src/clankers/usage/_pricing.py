@@ -98,8 +98,8 @@ def price_usage(store: Store, *, everything: bool = False) -> PriceReport:
 class Pricer:
     """Finds costs; one serves a whole import.
 
-    Asks the database first and loads genai-prices only for what was never asked before.
-    The caller has a transaction open meanwhile.
+    Asks the database when it is made, and loads genai-prices only for what was never asked
+    before. Pricing itself needs no database; `keep` writes what was learned.
     """
 
     def __init__(self, connection: apsw.Connection) -> None:
@@ -109,12 +109,23 @@ class Pricer:
         self._stored_prices = stored_prices(connection)
         self._periods = known_periods(connection, self._list.version)
         self._known: dict[tuple[str | None, ...], _Known] = {}
+        self._learned: list[tuple[Asked, Period]] = []
+        self._kept = 0
 
     def price(self, records: Iterable[Usage]) -> None:
         """Fills in cost, cost_source and price_version of records that are to be stored."""
         fields = attrgetter(*_PRICED_BY)
         for record in records:
             record.cost, record.cost_source, record.price_version = self.quote(fields(record))
+
+    def keep(self, *, again: bool = False) -> None:
+        """Remembers the rates that were new; the caller has a transaction open.
+
+        `again` also those of earlier calls, for a transaction that was rolled back.
+        """
+        for asked, period in self._learned[0 if again else self._kept :]:
+            remember(self._connection, asked, period, self._list.version)
+        self._kept = len(self._learned)
 
     def version(self, model: str | None) -> str:
         """What `price_version` says on responses of this model that were priced now."""
@@ -153,7 +164,7 @@ class Pricer:
                 return period.bands
         found = self._look_up(known.asked, at)
         known.periods.append(found)
-        remember(self._connection, known.asked, found, self._list.version)
+        self._learned.append((known.asked, found))
         return found.bands
 
     def _look_up(self, asked: Asked, at: int) -> Period:
@@ -197,6 +208,7 @@ class _Run:
         with self._store.atomic():
             for group in groups:
                 self._price_group(group, start, sessions)
+            self.pricer.keep()
             self._store.refresh(sorted(sessions))
 
     def _price_group(self, group: _Group, start: int, sessions: set[str]) -> None:
