@@ -1,6 +1,6 @@
 """Cline: tasks in VS Code and beside it, and the sessions of version 4.1 and later.
 
-Learned, beyond what `_vscode_tasks` says, from the source of cline/cline 4.1 (sdk/packages).
+Learned, beyond what `_vscode` says, from the source of cline/cline 4.1 (sdk/packages).
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from clankers.importers._vscode_tasks import VSCodeTasks, entry_of
+from clankers.importers._vscode import VSCodeTasks, entry_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -51,7 +51,7 @@ class Cline(VSCodeTasks):
     def read_entry(self, path: Path, key: str) -> Iterator[Batch]:
         if not (path / f"{key}{_MESSAGES}").exists():
             return super().read_entry(path, key)
-        from clankers.importers._cline_sessions import read_session
+        from clankers.importers._vscode._sessions import read_session
 
         return read_session(path, key)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from clankers.importers._vscode_tasks import VSCodeTasks
+from clankers.importers._vscode import VSCodeTasks
 
 # Roo Code 3.29.5, of 1 November 2025 (pull request 8954).
 IMPORTER = VSCodeTasks(

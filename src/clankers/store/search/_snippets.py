@@ -54,10 +54,7 @@ def _cut(
     # Not in the middle of a word, if its end is near.
     first = _word_start(text, first, start)
     piece = text[first:last].strip()
-    if escaped:
-        line = _GAPS.sub(" ", piece).replace('\\"', '"')
-    else:
-        line = " ".join(piece.split())
+    line = _GAPS.sub(" ", piece).replace('\\"', '"') if escaped else " ".join(piece.split())
     line = ("…" if first > 0 else "") + line + ("…" if last < len(text) else "")
     return line, _marks(line, terms)
 

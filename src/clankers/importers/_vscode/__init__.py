@@ -2,7 +2,7 @@
 
 Learned from the source of cline/cline (up to 3.89), RooCodeInc/Roo-Code (up to 3.53) and
 Kilo-Org/kilocode (up to 5.16), and from readers of other open-source tools. What the files
-of a task hold is in `_vscode_reading`.
+of a task hold is in `_reading`.
 """
 
 from __future__ import annotations
@@ -12,16 +12,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clankers import importers
+from clankers.importers._vscode._names import (
+    CONVERSATION,
+    HISTORY_ITEM,
+    TASK_METADATA,
+    UI_MESSAGES,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from clankers.importers import Batch, Entry, Resume
 
-UI_MESSAGES = "ui_messages.json"
-CONVERSATION = "api_conversation_history.json"
-TASK_METADATA = "task_metadata.json"
-HISTORY_ITEM = "history_item.json"
 _TASK_FILES = (UI_MESSAGES, CONVERSATION, TASK_METADATA, HISTORY_ITEM)
 _EXTENSIONS = {
     "saoudrizwan.claude-dev": "cline",
@@ -95,7 +97,7 @@ class VSCodeTasks:
 
     def read_entry(self, path: Path, key: str) -> Iterator[Batch]:
         # Reading needs attrs and msgspec; finding out that nothing changed must not pay for them.
-        from clankers.importers._vscode_reading import read_task
+        from clankers.importers._vscode._reading import read_task
 
         return read_task(self.agent, path, key, totals_since=self.totals_since)
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from clankers.importers import Outcome
-    from clankers.importers._vscode_reading import Models, Times
+    from clankers.importers._vscode._reading import Models, Times
 
 # Models without calls of their own write them as tags. What is inside may hold any text.
 _CALL = re.compile(

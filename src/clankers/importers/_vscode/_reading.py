@@ -14,9 +14,14 @@ from typing import TYPE_CHECKING, Any
 from clankers import importers
 from clankers.importers import Memory, Rows, member, milliseconds, text
 from clankers.importers._documents import ROWS_TOGETHER
-from clankers.importers._vscode_conversation import Conversation, environment_of
-from clankers.importers._vscode_shown import Shown
-from clankers.importers._vscode_tasks import CONVERSATION, HISTORY_ITEM, TASK_METADATA, UI_MESSAGES
+from clankers.importers._vscode._conversation import Conversation, environment_of
+from clankers.importers._vscode._names import (
+    CONVERSATION,
+    HISTORY_ITEM,
+    TASK_METADATA,
+    UI_MESSAGES,
+)
+from clankers.importers._vscode._shown import Shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

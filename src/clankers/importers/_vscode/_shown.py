@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from clankers.importers import Outcome, Rows
-    from clankers.importers._vscode_reading import Models
+    from clankers.importers._vscode._reading import Models
 
 # What each of these used is billed: requests, those that an undo took out of the file, and
 # those of subagents that are no task of their own.

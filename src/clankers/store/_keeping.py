@@ -1,0 +1,198 @@
+"""Keeping a database in shape: copies, its size, and taking sessions out of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from clankers import errors
+from clankers.store import _files
+from clankers.store._connection import translated
+from clankers.store._reads import Reads
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from clankers.store._backup import Backup
+    from clankers.store._removal import Removal
+    from clankers.store._size import Size
+    from clankers.store._vacuum import Vacuumed
+
+_LARGEST = 10
+
+
+class Keeping(Reads):
+    """Copies, size and removals of an open database; see `Store`."""
+
+    def back_up(self, path: str | Path | None = None) -> Path:
+        """Makes a verified copy of what is committed, while others read and write; its path.
+
+        It goes to `path`, or under a name made of the time into that folder; by default
+        into `backups` beside the database. No file is replaced.
+
+        Raises:
+            StoreError: there is already a file at `path`.
+            ReadOnlyError: the folder cannot be written.
+            DiskFullError: there is no room for it.
+            NotADatabaseError: the database is damaged, and so would be the copy.
+        """
+        from clankers.store._backup import back_up
+
+        return back_up(self.path, None if path is None else _files.place(path))
+
+    def backups(self) -> list[Backup]:
+        """The copies in `backups` beside the database, the newest first."""
+        from clankers.store._backup import backups
+
+        return backups(self.path)
+
+    def size(self, *, largest: int = _LARGEST) -> Size:
+        """What takes the room: tables, indexes, free pages, the log, copies.
+
+        So many of the largest sessions, projects and agents are named; with 0 their texts
+        are not looked at. Every page of the file is read.
+        """
+        from clankers.store._size import measure
+
+        with translated(self.path):
+            return measure(self.connection, self.path, largest=largest)
+
+    def vacuum(self) -> Vacuumed:
+        """Gives what is free in the file back to the disk, and renews its statistics.
+
+        Needs room for a second copy among the temporary files and a third in the log.
+
+        Raises:
+            DiskFullError: there is no such room; nothing was done.
+            DatabaseBusyError: another process kept writing for the whole timeout.
+        """
+        from clankers.store._vacuum import vacuum
+
+        return vacuum(self._writing(), self.path)
+
+    def prune(
+        self,
+        *,
+        source: str | None = None,
+        project: str | None = None,
+        model: str | None = None,
+        before: int | None = None,
+        empty: bool = False,
+        dry_run: bool = False,
+    ) -> Removal:
+        """Removes the sessions that fit all filters, with their subagents; what went.
+
+        Usage stays, so that no total changes. No import brings the sessions back, unless
+        they go on: then what is newer comes. The file keeps its size until `vacuum`.
+
+        Args:
+            source: the agent.
+            project: a project's name or its whole path.
+            model: a model's name or the beginning of one.
+            before: epoch ms; sessions in which nothing happened at or after it.
+            empty: sessions without any message.
+            dry_run: says what would go, and removes nothing.
+
+        Raises:
+            StoreError: there is no filter.
+        """
+        from clankers.store import _removal
+
+        def ids() -> list[str]:
+            return _removal.chosen(
+                self.connection,
+                source=source,
+                project=project,
+                model=model,
+                before=before,
+                empty=empty,
+            )
+
+        if dry_run:
+            with translated(self.path):
+                return _removal.planned(self.connection, ids())
+        with self.atomic():
+            return self._remove(ids())
+
+    def delete(
+        self, session_ids: Iterable[str], *, purge: bool = False, dry_run: bool = False
+    ) -> Removal:
+        """Removes sessions, each by its id or a unique beginning, with their subagents.
+
+        As `prune` does, and usage loses the JSON that the agent wrote. With `purge` no
+        byte of the file says what was removed: what was derived from it is erased, and the
+        file written anew, which takes as long and as much room as `vacuum`. Other
+        copies of the words, such as transcripts, backups and forks, are not touched.
+        `purge` also takes sessions that were removed before.
+
+        Raises:
+            UnknownSessionError: an id names none, or several; nothing was removed.
+            DiskFullError: there is no room for a purge; nothing was removed.
+        """
+        from clankers.store import _removal
+
+        wanted = list(session_ids)
+        if dry_run:
+            with translated(self.path):
+                return _removal.planned(self.connection, self._named(wanted, purge=purge))
+        if purge:
+            return self._purge(wanted)
+        with self.atomic():
+            ids = self._named(wanted, purge=False)
+            _removal.blank_usage(self.connection, ids)
+            return self._remove(ids)
+
+    def _purge(self, wanted: list[str]) -> Removal:
+        from clankers.store import _purge, _removal
+        from clankers.store._vacuum import check_room
+
+        connection = self._writing()
+        if connection.in_transaction:
+            raise errors.StoreError(
+                f"nothing can be purged from {self.path} inside a transaction",
+                hint="end atomic() first",
+            )
+        with translated(self.path), _purge.overwriting(connection):
+            check_room(connection, self.path)
+            with self.atomic():
+                ids = self._named(wanted, purge=True)
+                _removal.blank_usage(connection, ids)
+                removal = self._remove(ids)
+                _purge.erase_words(connection, ids)
+            return removal._replace(is_erased=_purge.erase_traces(connection, self.path))
+
+    def _named(self, wanted: list[str], *, purge: bool) -> list[str]:
+        """The sessions that these ids or beginnings of ids name, and their subagents."""
+        from clankers.store import _removal
+
+        ids: list[str] = []
+        for one in wanted:
+            try:
+                ids += _removal.with_subagents(self.connection, [self.session(one).id])
+            except errors.UnknownSessionError:
+                if not purge or one not in _removal.removals(self.connection):
+                    raise
+                ids += _removal.remembered(self.connection, one)
+        return list(dict.fromkeys(ids))
+
+    def _remove(self, ids: list[str]) -> Removal:
+        from clankers.store import _removal
+
+        removal = _removal.planned(self.connection, ids)
+        _removal.remove(self.connection, ids)
+        return removal
+
+    def forget_pruned(self, session_id: str) -> list[str]:
+        """Lets imports bring back a session that was pruned or deleted; the ids that this frees.
+
+        Its id, or a unique beginning, stands for its subagents too where their ids begin
+        with it. `import_sessions(store, full=True)` then reads it, if its transcript is
+        still there.
+
+        Raises:
+            UnknownSessionError: no such session was removed, or several.
+        """
+        from clankers.store import _removal
+
+        with self.atomic():
+            return _removal.forget(self.connection, session_id)
