@@ -15,7 +15,10 @@ _INDENT = "    "
 _SECTION = re.compile(r"(Args|Attributes|Raises):$")
 _ENTRY = re.compile(r"(\w+): (.*)")
 _GENERATED_NAMES = ("self", "cls")
-_STARS = {inspect.Parameter.VAR_POSITIONAL: "*", inspect.Parameter.VAR_KEYWORD: "**"}
+_STARS: dict[inspect._ParameterKind, str] = {
+    inspect.Parameter.VAR_POSITIONAL: "*",
+    inspect.Parameter.VAR_KEYWORD: "**",
+}
 
 
 def told(thing: object) -> list[str]:

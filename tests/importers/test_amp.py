@@ -9,12 +9,12 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from _mangled import JSON, mutated
-from _stored import Found, Record, counted, stored
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clankers.importers import importer
+from importers._mangled import JSON, mutated
+from importers._stored import Found, Record, counted, stored
 
 THREAD = "T-019ca26f-0000-7000-8000-000000000001"
 FORK = "T-019ca26f-0000-7000-8000-000000000002"

@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from _mangled import mutated
-from _stored import Found, Record, stored
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clankers.importers import Collection, importer
 from clankers.importing import import_sessions
 from clankers.store import Store
+from importers._mangled import mutated
+from importers._stored import Found, Record, stored
 
 CLINE: Collection = importer("cline")  # type: ignore[assignment]
 ROO: Collection = importer("roo-code")  # type: ignore[assignment]

@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from _mangled import lines, mutated
-from _stored import Found, Record, counted, encoded, stored, write_lines
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clankers.importers import importer
 from clankers.importing import import_sessions
 from clankers.store import Store
+from importers._mangled import lines, mutated
+from importers._stored import Found, Record, counted, encoded, stored, write_lines
 
 DROID = importer("droid")
 SESSION = "6a1f0c2b-0000-4000-8000-000000000001"

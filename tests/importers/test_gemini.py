@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from _mangled import lines, mutated
-from _stored import Found, Record, counted, encoded, stored, write_lines
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clankers.importers import Resume, importer
+from importers._mangled import lines, mutated
+from importers._stored import Found, Record, counted, encoded, stored, write_lines
 
 SESSION = "8c1b0f6e-0000-4000-8000-000000000001"
 NAME = "session-2025-12-01T12-00-8c1b0f6e"

@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from _stored import stored, write_lines
-from test_gemini import (
+
+from clankers.importers import importer
+from importers._stored import stored, write_lines
+from importers.test_gemini import (
     LOG,
     NAME,
     SESSION,
@@ -25,10 +27,8 @@ from test_gemini import (
     user,
 )
 
-from clankers.importers import importer
-
 if TYPE_CHECKING:
-    from _stored import Found
+    from importers._stored import Found
 
 GEMINI = importer("gemini")
 ENGINE = "/home/ada/engine"

@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from _mangled import lines, mutated
-from _stored import Found, Record, counted, stored, write_lines
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clankers.importers import Batch, Collection, Entry, importer
 from clankers.importing import import_sessions
 from clankers.store import Store
+from importers._mangled import lines, mutated
+from importers._stored import Found, Record, counted, stored, write_lines
 
 GOOSE: Collection = importer("goose")  # type: ignore[assignment]
 SESSION, CHILD = "20251201_1", "20251201_2"

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from _mangled import lines
-from _stored import Found, Record, encoded, stored, write_lines
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clankers.importers import agents, importer
+from importers._mangled import lines
+from importers._stored import Found, Record, encoded, stored, write_lines
 
 NAME = "2026-06-13-measuring-tides"
 NOON = 1_781_352_000_000  # 2026-06-13T12:00:00Z

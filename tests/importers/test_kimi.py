@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from _mangled import lines
-from _stored import Found, Record, encoded, stored, write_lines
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clankers.importers import agents, importer
+from importers._mangled import lines
+from importers._stored import Found, Record, encoded, stored, write_lines
 
 SESSION = "session_9eb1bf57-0000-4000-8000-000000000001"
 NOON = 1_785_585_600_000  # 2026-08-01T12:00:00Z

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from _mangled import lines, mutated
-from _stored import Found, Record, counted, encoded, stored, write_lines
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clankers.importers import importer
+from importers._mangled import lines, mutated
+from importers._stored import Found, Record, counted, encoded, stored, write_lines
 
 SESSION = "5f0c1a2b-0000-4000-8000-000000000001"
 FORK = "5f0c1a2b-0000-4000-8000-000000000002"

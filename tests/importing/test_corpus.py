@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -110,14 +110,10 @@ def test_sums_of_each_agent(store: Store, corpus: Path) -> None:
         ("opencode", 796_902, 4_932_480, 0, 51_366),
         ("pi", 1_049, 43_229_469, 4_296_232, 83_156),
     ]
-    counted = dict(
-        store.connection.execute("SELECT source, count(*) FROM sessions GROUP BY source").fetchall()
+    counted: dict[Any, Any] = dict(
+        list(store.connection.execute("SELECT source, count(*) FROM sessions GROUP BY source"))
     )
     assert counted == {"copilot": 1, "gemini": 64, "opencode": 7, "pi": 1}
-    calls = dict(
-        store.connection.execute(
-            "SELECT s.source, count(*) FROM tools t JOIN sessions s ON s.id = t.session_id"
-            " GROUP BY 1"
-        ).fetchall()
-    )
+    query = "SELECT s.source, count(*) FROM tools t JOIN sessions s ON s.id = t.session_id"
+    calls: dict[Any, Any] = dict(list(store.connection.execute(f"{query} GROUP BY 1")))
     assert calls == {"copilot": 13, "gemini": 562 + 12, "opencode": 220, "pi": 391}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from _stored import Found, Record, stored, write_lines
+from importers._stored import Found, Record, stored, write_lines
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,7 +8,8 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
-from _stored import stored, write_lines
+
+from importers._stored import stored, write_lines
 
 from ._events import NOON, SESSION, answer, event, imported, place, shutdown, start
 

@@ -6,12 +6,12 @@ import json
 import tempfile
 from pathlib import Path
 
-from _mangled import lines
-from _stored import Record, counted, encoded, stored, write_lines
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clankers.importers import importer
+from importers._mangled import lines
+from importers._stored import Record, counted, encoded, stored, write_lines
 
 from ._events import SESSION, answer, event, metric, place, shutdown, start
 

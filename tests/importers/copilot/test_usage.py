@@ -9,7 +9,7 @@ from ._events import NOON, SESSION, answer, event, imported, metric, shutdown, s
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from _stored import Record
+    from importers._stored import Record
 
 SONNET, HAIKU = "claude-sonnet-4.6", "claude-haiku-4.5"
 RESUMED = event("session.resume", 20)
