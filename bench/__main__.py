@@ -23,6 +23,8 @@ def main() -> int:
     parser.add_argument("--corpus", type=Path, help="measure on this folder; it is not changed")
     parser.add_argument("--strict", action="store_true", help="exit 1 when a goal is not met")
     args = parser.parse_args()
+    # Whoever starts a program for the second time finds its modules compiled.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     with tempfile.TemporaryDirectory(prefix="clankers-bench-") as name:
         folder = Path(name)
         corpus, about = args.corpus, str(args.corpus)
