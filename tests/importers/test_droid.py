@@ -342,8 +342,8 @@ def test_where_it_looks(tmp_path: Path) -> None:
     beside = settings_of(path)
     (factory / "history.jsonl").write_text("{}\n")
     (factory / "settings.json").write_text("{}")
-    assert list(DROID.find(tmp_path)) == [path, beside]
-    assert list(DROID.find(path)) == [path]
+    assert list(map(Path, DROID.find(tmp_path))) == [path, beside]
+    assert list(map(Path, DROID.find(path))) == [path]
     assert DROID.roots({}, tmp_path) == [factory / "sessions"]
     assert DROID.roots({"DROID_SESSIONS_DIR": "/a, /b"}, tmp_path) == [Path("/a"), Path("/b")]
     assert DROID.recognises(path)
@@ -433,7 +433,7 @@ def test_the_fixtures_of_another_reader(corpus: Path, tmp_path: Path) -> None:
         corpus / "multi-synthetic/jazzyalex-agent-sessions/Resources/Fixtures/stage0/agents/droid"
     )
     expected = json.loads((corpus / "expected.json").read_text())["files"]
-    paths = list(DROID.find(folder))
+    paths = list(map(Path, DROID.find(folder)))
     assert len(paths) == 6
     for path in paths:
         truth = expected[path.relative_to(corpus).as_posix()]

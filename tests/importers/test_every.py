@@ -63,7 +63,7 @@ def test_finds_nothing_where_nothing_is(agent: str, tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder" / "notes.md").write_text("# Notes\n")
     (tmp_path / "folder" / "data.csv").write_text("a,b\n1,2\n")
-    assert [path for path in one.find(tmp_path) if path.suffix in (".md", ".csv")] == []
+    assert [path for path in map(Path, one.find(tmp_path)) if path.suffix in (".md", ".csv")] == []
     assert not one.recognises(tmp_path / "folder" / "notes.md")
     assert not one.recognises(tmp_path / "folder" / "data.csv")
 

@@ -40,7 +40,7 @@ FIXTURES = (
 
 
 def found_below(root: Path) -> list[str]:
-    return [path.relative_to(root).as_posix() for path in GEMINI.find(root)]
+    return [path.relative_to(root).as_posix() for path in map(Path, GEMINI.find(root))]
 
 
 def project_of(found: Found) -> tuple[str | None, str | None]:
@@ -75,7 +75,7 @@ def test_which_files_are_chats(tmp_path: Path) -> None:
     assert found_below(root) == [f"tmp/engine/chats/{name}" for name in expected]
     assert found_below(chats) == expected
     assert found_below(tmp_path) == [f".gemini/tmp/engine/chats/{name}" for name in expected]
-    assert list(GEMINI.find(chats / late)) == [chats / late]
+    assert list(map(Path, GEMINI.find(chats / late))) == [chats / late]
 
 
 def test_chats_that_were_put_elsewhere(tmp_path: Path) -> None:
@@ -226,7 +226,7 @@ def test_real_chats(corpus: Path, tmp_path: Path) -> None:
     """
     truths = json.loads((corpus / "expected.json").read_text("utf-8"))["files"]
     compared = 0
-    for path in GEMINI.find(corpus / "gemini"):
+    for path in map(Path, GEMINI.find(corpus / "gemini")):
         truth = truths[path.relative_to(corpus).as_posix()]
         found = stored("gemini", path, tmp_path / f"{compared}.db")
         expected = Counter(truth["tokens"])

@@ -299,8 +299,8 @@ def test_what_is_found_and_recognised(tmp_path: Path) -> None:
     session = {"type": "session", "id": "x", "cwd": "/", "createdAt": NOON}
     other = write_lines(tmp_path / "a/other.jsonl", [session])
     claw = write_lines(tmp_path / ".openclaw/agents/main/sessions/x.jsonl", TREE)
-    assert list(pi.find(tmp_path)) == [sniffed, named]
-    assert list(pi.find(other)) == [other]
+    assert list(map(Path, pi.find(tmp_path))) == [sniffed, named]
+    assert list(map(Path, pi.find(other))) == [other]
     assert [pi.recognises(one) for one in (sniffed, other, claw)] == [True, False, False]
 
 
@@ -319,7 +319,7 @@ def test_only_a_file_that_changed_is_read(tmp_path: Path) -> None:
 def test_real_sessions(corpus: Path, tmp_path: Path) -> None:
     """Tokens, costs, calls and lines equal what another counter found."""
     expected = json.loads((corpus / "expected.json").read_text())["files"]
-    paths = list(importer("pi").find(corpus / "pi"))
+    paths = list(map(Path, importer("pi").find(corpus / "pi")))
     assert len(paths) == 1
     for number, path in enumerate(paths):
         truth = expected[path.relative_to(corpus).as_posix()]
@@ -341,7 +341,7 @@ def test_real_sessions(corpus: Path, tmp_path: Path) -> None:
 
 def test_other_collections(corpus: Path, tmp_path: Path) -> None:
     """Every line of other tools' fixtures is accounted for."""
-    for number, path in enumerate(importer("pi").find(corpus / "multi-synthetic")):
+    for number, path in enumerate(map(Path, importer("pi").find(corpus / "multi-synthetic"))):
         found = stored("pi", path, tmp_path / f"{number}.db")
         present = [one for one in path.read_bytes().splitlines() if one.strip()]
         assert sum(found.counts) == len(present)

@@ -310,7 +310,7 @@ def test_where_chats_are(tmp_path: Path) -> None:
         write_lines(project / path, LOG)
     write_lines(tmp_path / "saved/chats/z.jsonl", [{"sessionId": "other"}])
     expected = [f"chats/{SESSION}.jsonl", "subagents/x/agent-1.jsonl"]
-    assert list(QWEN.find(tmp_path)) == [project / path for path in expected]
+    assert list(map(Path, QWEN.find(tmp_path))) == [project / path for path in expected]
     home = Path("/home/ada")
     assert QWEN.roots({}, home) == [home / ".qwen/projects"]
     assert QWEN.roots({"QWEN_HOME": "/srv/qwen"}, home) == [Path("/srv/qwen/projects")]
@@ -348,7 +348,7 @@ def test_fixtures_of_another_tool(corpus: Path, tmp_path: Path) -> None:
     """Every line is in one counter; two records in one line are a malformed one."""
     truths = json.loads((corpus / "expected.json").read_text("utf-8"))["files"]
     compared = 0
-    for path in QWEN.find(corpus / FIXTURES):
+    for path in map(Path, QWEN.find(corpus / FIXTURES)):
         found = stored("qwen-code", path, tmp_path / f"{compared}.db")
         truth = truths[path.relative_to(corpus).as_posix()]
         assert sum(found.counts) == truth["lines"]

@@ -94,21 +94,21 @@ class Listing:
         self._seen: set[tuple[int, int]] = set()
         self._places = Places()
 
-    def add(self, importer: Importer, root: Path, files: Iterable[Path]) -> SourceReport:
+    def add(self, importer: Importer, root: Path, files: Iterable[str]) -> SourceReport:
         """Takes the files of one root, which gets a report of its own."""
         counts = SourceReport(importer.agent, root)
         self._report.sources.append(counts)
-        for path in files:
-            name = str(path)
+        for name in files:
             try:
                 status = os.stat(name)
             except OSError as problem:
-                self._report.failures.append(Failure(path, problem.strerror or str(problem)))
+                reason = problem.strerror or str(problem)
+                self._report.failures.append(Failure(Path(name), reason))
                 continue
             is_folder = stat.S_ISDIR(status.st_mode) and hasattr(importer, "entries")
             # Opening a pipe would wait for a writer that never comes.
             if not (is_folder or stat.S_ISREG(status.st_mode)):
-                self._report.failures.append(Failure(path, "is not a regular file"))
+                self._report.failures.append(Failure(Path(name), "is not a regular file"))
             elif self._is_new(status):
                 identity = _identity(importer, name, status)
                 place = self._places.of(name)

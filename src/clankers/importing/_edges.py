@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -48,11 +49,11 @@ def roots_of(one: Importer, report: ImportReport) -> list[Path]:
         return []
 
 
-def files_below(one: Importer, root: Path, report: ImportReport) -> Iterator[Path]:
-    """What an importer finds; a listing that fails is reported and ends there."""
+def files_below(one: Importer, root: Path, report: ImportReport) -> Iterator[str]:
+    """What an importer finds, as names; a listing that fails is reported and ends there."""
     try:
         with _blamed_on(one.agent):
-            yield from one.find(root)
+            yield from map(os.fspath, one.find(root))
     except ImporterError as problem:
         report.failures.append(Failure(root, str(problem)))
 

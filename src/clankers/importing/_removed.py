@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from clankers.store._removal import remember, removals
+from clankers.store._pruned import remember, removals
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

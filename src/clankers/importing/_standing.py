@@ -67,7 +67,7 @@ class Root:
 
     def relist(self, report: ImportReport) -> list[str]:
         """Lists all files and looks at none; the places of the new ones."""
-        names = map(str, files_below(self.importer, Path(self.path), report))
+        names = files_below(self.importer, Path(self.path), report)
         listed = {self._names.of(name): name for name in names}
         new = [place for place in listed if place not in self.files]
         self._learn(listed)

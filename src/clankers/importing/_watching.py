@@ -261,7 +261,7 @@ class _Watch:
         job.due = self._pace.take_due(now)
         for root in self._standing:
             names = [root.files[place] for place in job.due if place in root.files]
-            there = [Path(name) for name in names if os.path.lexists(name)]
+            there = [name for name in names if os.path.lexists(name)]
             if there:
                 job.listing.add(root.importer, Path(root.path), there)
 

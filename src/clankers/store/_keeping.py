@@ -163,16 +163,16 @@ class Keeping(Reads):
 
     def _named(self, wanted: list[str], *, purge: bool) -> list[str]:
         """The sessions that these ids or beginnings of ids name, and their subagents."""
-        from clankers.store import _removal
+        from clankers.store import _pruned, _removal
 
         ids: list[str] = []
         for one in wanted:
             try:
                 ids += _removal.with_subagents(self.connection, [self.session(one).id])
             except errors.UnknownSessionError:
-                if not purge or one not in _removal.removals(self.connection):
+                if not purge or one not in _pruned.removals(self.connection):
                     raise
-                ids += _removal.remembered(self.connection, one)
+                ids += _pruned.remembered(self.connection, one)
         return list(dict.fromkeys(ids))
 
     def _remove(self, ids: list[str]) -> Removal:
@@ -192,7 +192,7 @@ class Keeping(Reads):
         Raises:
             UnknownSessionError: no such session was removed, or several.
         """
-        from clankers.store import _removal
+        from clankers.store import _pruned
 
         with self.atomic():
-            return _removal.forget(self.connection, session_id)
+            return _pruned.forget(self.connection, session_id)

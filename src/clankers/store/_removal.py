@@ -11,7 +11,6 @@ import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from clankers import errors
-from clankers.store._prefix import after_all_with
 from clankers.store._size import TEXT_BYTES
 
 if TYPE_CHECKING:
@@ -164,60 +163,6 @@ def blank_usage(connection: apsw.Connection, session_ids: Sequence[str]) -> None
         f"UPDATE usage SET raw = NULL WHERE raw NOT NULL AND session_id IN {_CHOSEN}",
         (json.dumps(list(session_ids)),),
     )
-
-
-def removals(connection: apsw.Connection) -> dict[str, int]:
-    """Session id -> when it was removed, of all that imports leave out."""
-    return dict(connection.execute("SELECT session_id, pruned_at FROM pruned"))
-
-
-def remember(connection: apsw.Connection, removed: dict[str, int]) -> None:
-    """Adds sessions to those that imports leave out."""
-    connection.executemany(
-        "INSERT INTO pruned(session_id, pruned_at) VALUES (?, ?) ON CONFLICT DO NOTHING",
-        list(removed.items()),
-    )
-
-
-def forget(connection: apsw.Connection, session_id: str) -> list[str]:
-    """Lets imports bring a session and its subagents back; their ids.
-
-    Raises:
-        UnknownSessionError: it was not removed, or the id begins several.
-    """
-    found = remembered(connection, session_id)
-    connection.execute(f"DELETE FROM pruned WHERE session_id IN {_CHOSEN}", (json.dumps(found),))
-    return found
-
-
-def remembered(connection: apsw.Connection, prefix: str) -> list[str]:
-    """The removed session that a prefix names, and those whose id says that they are its subagents.
-
-    Raises:
-        UnknownSessionError: there is none, or there are several.
-    """
-    above = after_all_with(prefix) if prefix else prefix
-    below = "" if above is None else " AND session_id < ?"
-    found = [
-        str(one)
-        for (one,) in connection.execute(
-            f"SELECT session_id FROM pruned WHERE session_id >= ?{below} ORDER BY session_id",
-            (prefix, *(() if above is None else (above,))),
-        )
-    ]
-    if not found:
-        raise errors.UnknownSessionError(
-            f"no session {prefix!r} was removed",
-            hint='clankers-cli query "SELECT * FROM pruned" shows those that were',
-        )
-    first = found[0]
-    family = [one for one in found if one == first or one.startswith(f"{first}:")]
-    if first != prefix and len(family) < len(found):
-        shown = ", ".join(found[:_SHOWN_IDS]) + (", ..." if len(found) > _SHOWN_IDS else "")
-        raise errors.UnknownSessionError(
-            f"{prefix!r} begins more than one id: {shown}", hint="give more of the id"
-        )
-    return family
 
 
 def _unreferred(connection: apsw.Connection, ids: str) -> list[str]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+import time
+from contextlib import suppress
 
 from clankers.formats import visible, write_report_json
 from clankers.store.search import PLACES, search_file
@@ -124,11 +126,19 @@ def _print(found: SearchResult, zone: tzinfo | None, limit: int) -> None:
 
 
 def _heading(hit: Hit, zone: tzinfo | None) -> str:
-    from clankers.times import short_time
-
-    when = short_time(hit.at, zone) if hit.at else "no time"
+    when = _when(hit.at, zone) if hit.at else "no time"
     parts = [hit.session_id, when, hit.source or "", hit.project or "", hit.who]
     return "  ".join(visible(part) for part in parts if part)
+
+
+def _when(at: int, zone: tzinfo | None) -> str:
+    if zone is None:
+        # As `short_time` writes it, without the 3 ms that dates take to load.
+        with suppress(OverflowError, OSError, ValueError):
+            return time.strftime("%Y-%m-%d %H:%M", time.localtime(at / 1000))
+    from clankers.times import short_time
+
+    return short_time(at, zone)
 
 
 def _line(hit: Hit, *, is_bold: bool) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,7 +16,6 @@ from ._transcripts import archived, batches_of, counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from pathlib import Path
 
     from clankers.models import Usage
 
@@ -92,7 +92,7 @@ def test_every_file_alone(corpus: Path) -> None:
     """Within each file, too, a response counts once; every call and every line is there."""
     truths = expectation(corpus)["files"]
     different, unknown = {}, []
-    for path in IMPORTER.find(corpus / "claude-code"):
+    for path in map(Path, IMPORTER.find(corpus / "claude-code")):
         truth = truths[path.relative_to(corpus).as_posix()]
         batches = batches_of(path)
         archive = archived(batches)
@@ -115,7 +115,7 @@ def test_fixtures_of_later_versions(corpus: Path) -> None:
     """Nothing in them is unknown but the records that their authors made up."""
     folder = corpus / "multi-synthetic/jazzyalex-agent-sessions/Resources/Fixtures"
     found = {}
-    for path in IMPORTER.find(folder / "stage0/agents/claude"):
+    for path in map(Path, IMPORTER.find(folder / "stage0/agents/claude")):
         batches = batches_of(path)
         present = sum(1 for one in path.read_bytes().splitlines() if one.strip())
         assert sum(one.lines for one in batches) == present

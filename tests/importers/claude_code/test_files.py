@@ -30,6 +30,10 @@ from ._transcripts import (
 HOME = Path("/home/ada")
 
 
+def found(root: Path) -> list[Path]:
+    return [Path(name) for name in IMPORTER.find(root)]
+
+
 def written(folder: Path, *names: str) -> list[Path]:
     """Empty files; those that end in a slash are folders."""
     paths = []
@@ -83,7 +87,7 @@ def test_parents_come_before_their_subagents(tmp_path: Path) -> None:
         "-a/one/subagents/workflows/wf/agent-2.jsonl",
         "-b/three.jsonl",
     )
-    assert list(IMPORTER.find(tmp_path)) == expected
+    assert found(tmp_path) == expected
 
 
 def test_what_is_no_transcript_is_not_found(tmp_path: Path) -> None:
@@ -98,19 +102,19 @@ def test_what_is_no_transcript_is_not_found(tmp_path: Path) -> None:
         "-a/notes.json",
     )
     os.mkfifo(tmp_path / "-a/pipe.jsonl")
-    assert list(IMPORTER.find(tmp_path)) == [kept]
+    assert found(tmp_path) == [kept]
 
 
 def test_one_file(tmp_path: Path) -> None:
     """A file is found whatever it is called."""
     (path,) = written(tmp_path, "copy.txt")
-    assert list(IMPORTER.find(path)) == [path]
+    assert found(path) == [path]
 
 
 def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
     """A root that is neither file nor folder holds nothing."""
     os.mkfifo(tmp_path / "pipe.jsonl")
-    assert list(IMPORTER.find(tmp_path / "pipe.jsonl")) == []
+    assert found(tmp_path / "pipe.jsonl") == []
 
 
 @pytest.mark.parametrize("mark", ["settings.json", "history.jsonl", "shell-snapshots/"])
@@ -118,15 +122,15 @@ def test_a_configuration_keeps_its_transcripts_in_projects(tmp_path: Path, mark:
     """Given itself or a folder above, nothing beside `projects` is a transcript."""
     (kept,) = written(tmp_path, ".claude/projects/-a/one.jsonl")
     written(tmp_path, f".claude/{mark}", ".claude/other/two.jsonl")
-    assert list(IMPORTER.find(tmp_path / ".claude")) == [kept]
-    assert list(IMPORTER.find(tmp_path)) == [kept]
+    assert found(tmp_path / ".claude") == [kept]
+    assert found(tmp_path) == [kept]
 
 
 def test_projects_of_another_kind_hide_nothing(tmp_path: Path) -> None:
     """Many people have a folder of that name."""
     written(tmp_path, "projects/engine/notes.txt")
     kept = written(tmp_path, ".claude/projects/-a/one.jsonl", "backup/two.jsonl")
-    assert list(IMPORTER.find(tmp_path)) == kept
+    assert found(tmp_path) == kept
 
 
 def test_linked_projects_are_followed_once(tmp_path: Path) -> None:
@@ -144,7 +148,7 @@ def test_linked_projects_are_followed_once(tmp_path: Path) -> None:
     ]:
         (root / name).symlink_to(target)
     (root / "-a/deep").symlink_to(tmp_path / "other")
-    assert list(IMPORTER.find(root)) == [*kept, root / "-b/three.jsonl"]
+    assert found(root) == [*kept, root / "-b/three.jsonl"]
 
 
 def test_a_folder_that_may_not_be_read_hides_no_other() -> None:
@@ -158,7 +162,7 @@ def test_a_folder_that_may_not_be_read_hides_no_other() -> None:
         if is_root:
             os.seteuid(65534)
         try:
-            assert list(IMPORTER.find(root)) == [kept]
+            assert found(root) == [kept]
         finally:
             if is_root:
                 os.seteuid(0)

@@ -33,8 +33,8 @@ def test_the_folder_of_a_session_is_preferred(tmp_path: Path) -> None:
     write_lines(state / SESSION / "files/notes.jsonl", [start()])
     write_lines(state / f"{SESSION}.jsonl", [start()])
     flat = write_lines(state / f"{OTHER}.jsonl", [])
-    assert list(importer("copilot").find(tmp_path)) == [flat, nested]
-    assert list(importer("copilot").find(flat)) == [flat]
+    assert list(map(Path, importer("copilot").find(tmp_path))) == [flat, nested]
+    assert list(map(Path, importer("copilot").find(flat))) == [flat]
 
 
 def test_what_is_recognised(tmp_path: Path) -> None:
@@ -42,7 +42,7 @@ def test_what_is_recognised(tmp_path: Path) -> None:
     copilot = importer("copilot")
     sniffed = write_lines(tmp_path / "saved.jsonl", [start()])
     other = write_lines(tmp_path / "other.jsonl", [{"type": "session", "id": "x", "cwd": "/"}])
-    assert list(copilot.find(tmp_path)) == [sniffed]
+    assert list(map(Path, copilot.find(tmp_path))) == [sniffed]
     assert [copilot.recognises(one) for one in (sniffed, other, tmp_path)] == [True, False, False]
 
 
@@ -71,7 +71,7 @@ def test_only_what_was_added_is_read(tmp_path: Path) -> None:
 def test_real_sessions(corpus: Path, tmp_path: Path) -> None:
     """Tokens, calls, messages and lines equal what another counter found."""
     expected = json.loads((corpus / "expected.json").read_text())["files"]
-    paths = list(importer("copilot").find(corpus / "copilot"))
+    paths = list(map(Path, importer("copilot").find(corpus / "copilot")))
     assert len(paths) == 1
     for number, path in enumerate(paths):
         truth = expected[path.relative_to(corpus).as_posix()]
@@ -104,7 +104,7 @@ def test_real_sessions(corpus: Path, tmp_path: Path) -> None:
 
 def test_other_collections(corpus: Path, tmp_path: Path) -> None:
     """Other tools' fixtures: every line is known, and no other agent's file is taken."""
-    paths = list(importer("copilot").find(corpus / "multi-synthetic"))
+    paths = list(map(Path, importer("copilot").find(corpus / "multi-synthetic")))
     assert len(paths) == 4
     for number, path in enumerate(paths):
         found = stored("copilot", path, tmp_path / f"{number}.db")

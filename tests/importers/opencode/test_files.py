@@ -40,7 +40,7 @@ SPENT = tokens(100, 40)
 
 
 def found(root: Path, agent: str = "opencode") -> list[str]:
-    return [path.relative_to(root).as_posix() for path in importer(agent).find(root)]
+    return [path.relative_to(root).as_posix() for path in map(Path, importer(agent).find(root))]
 
 
 @pytest.mark.parametrize(
@@ -73,8 +73,8 @@ def test_storage_comes_before_the_databases_of_all_channels(tmp_path: Path) -> N
     expected = ["opencode/storage", "opencode/opencode-dev.db", "opencode/opencode.db"]
     assert found(tmp_path / "share") == expected
     assert found(data) == ["storage", "opencode-dev.db", "opencode.db"]
-    assert list(IMPORTER.find(data / "storage")) == [data / "storage"]
-    assert list(IMPORTER.find(data / "other.db")) == [data / "other.db"]
+    assert list(map(Path, IMPORTER.find(data / "storage"))) == [data / "storage"]
+    assert list(map(Path, IMPORTER.find(data / "other.db"))) == [data / "other.db"]
 
 
 def test_each_product_has_its_own(tmp_path: Path) -> None:
@@ -88,7 +88,7 @@ def test_each_product_has_its_own(tmp_path: Path) -> None:
         everything = [
             path
             for agent in ("opencode", "kilo", "mimocode", "icodemate")
-            for path in importer(agent).find(tmp_path)
+            for path in map(Path, importer(agent).find(tmp_path))
         ]
         recognised = [path for path in everything if importer(product).recognises(path)]
         assert [path.relative_to(tmp_path).as_posix() for path in recognised] == own

@@ -56,12 +56,12 @@ class ClaudeCode:
         base = Path(config) if config else home / ".config"
         return [base / "claude" / _PROJECTS, home / ".claude" / _PROJECTS]
 
-    def find(self, root: Path) -> Iterator[Path]:
+    def find(self, root: Path) -> Iterator[str]:
         """Every transcript below `root`, or `root` itself; parents before their subagents.
 
         Links to projects are followed where they stand in `projects` itself, and nowhere else.
         """
-        return iter([root]) if root.is_file() else _transcripts(root)
+        return iter([str(root)]) if root.is_file() else _transcripts(root)
 
     def recognises(self, path: Path) -> bool:
         with path.open("rb") as file:
@@ -80,7 +80,7 @@ def _projects(folder: Path) -> Path:
     return projects if folder.name != _PROJECTS or projects.is_dir() else folder
 
 
-def _transcripts(root: Path) -> Iterator[Path]:
+def _transcripts(root: Path) -> Iterator[str]:
     """The transcripts of each folder, then those of its folders; a folder is gone into once."""
     seen: set[tuple[int, int]] = set()
     waiting = [(str(root), root.name == _PROJECTS)]
@@ -93,7 +93,7 @@ def _transcripts(root: Path) -> Iterator[Path]:
             files, folders = [], {_PROJECTS: folders[_PROJECTS]}
         for name in sorted(files):
             if name.endswith(".jsonl"):
-                yield Path(folder, name)
+                yield os.path.join(folder, name)
         # Links last: what they lead to may be here under its own name.
         for name in sorted(folders, key=lambda name: (folders[name], name), reverse=True):
             is_link = folders[name]

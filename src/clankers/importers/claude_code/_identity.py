@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from typing import TYPE_CHECKING
 
 from clankers.importers._values import is_uuid, row_id
@@ -38,6 +37,8 @@ def first_state(path: Path) -> State:
         return state
     if named:
         return State(row_id(named))
+    import uuid  # takes 2 ms to load, and few files have no id of their own
+
     return State(str(uuid.uuid5(uuid.NAMESPACE_URL, f"{AGENT}:{path}")), is_guess=True)
 
 
