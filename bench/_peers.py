@@ -33,6 +33,10 @@ def sqlite_utils() -> Path | None:
     return found if found.exists() else None
 
 
+def has_duckdb() -> bool:
+    return find_spec("duckdb") is not None
+
+
 def ccusage() -> str | None:
     return shutil.which("ccusage")
 

@@ -163,6 +163,12 @@ class Bench:
             works.append(lambda: run(command, peer.env).seconds * 1000)
         measured = in_turns(self._turns, *works)
         yield Row("daily usage", measured[0], "ms", "agentsview usage daily", _second(measured))
+        if _peers.has_duckdb():
+            command = [sys.executable, _HERE / "duck.py", self._corpus]
+            theirs = run_silently(command).seconds * 1000
+            yield Row("daily usage", measured[0], "ms", "DuckDB over the files", theirs)
+        else:
+            self.notes.append("DuckDB is not here: its comparison is left out")
         if (program := _peers.ccusage()) is None:
             self.notes.append("ccusage is not here: its comparison is left out")
             return
