@@ -96,6 +96,15 @@ def soak(session: nox.Session) -> None:
 
 
 @nox.session
+def fuzz(session: nox.Session) -> None:
+    """The long form of the tests that mangle what importers read: twenty seeds, or those given."""
+    install(session, "test")
+    for seed in session.posargs or map(str, range(20)):
+        seeded = ("-m", "hypothesis", f"--hypothesis-seed={seed}")
+        session.run("pytest", "-q", "-n", "auto", "tests/importers", *seeded)
+
+
+@nox.session
 def bench(session: nox.Session) -> None:
     """Measures beside other programs: `nox -s bench -- --quick` takes half a minute."""
     install(session, "bench")

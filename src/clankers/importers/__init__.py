@@ -31,11 +31,9 @@ if TYPE_CHECKING:
         Rows,
         flat,
         member,
-        microdollars,
         objects,
         path_in,
         remembered,
-        tokens,
         unfolded,
     )
     from clankers.importers._sqlite import columns, snapshot
@@ -43,10 +41,12 @@ if TYPE_CHECKING:
         count,
         first_line,
         json_text,
+        microdollars,
         milliseconds,
         path_name,
         row_id,
         text,
+        tokens,
     )
 
 _HOMES = {
@@ -61,11 +61,9 @@ _HOMES = {
         "Rows",
         "flat",
         "member",
-        "microdollars",
         "objects",
         "path_in",
         "remembered",
-        "tokens",
         "unfolded",
     ),
     "_sqlite": ("columns", "snapshot"),
@@ -73,10 +71,12 @@ _HOMES = {
         "count",
         "first_line",
         "json_text",
+        "microdollars",
         "milliseconds",
         "path_name",
         "row_id",
         "text",
+        "tokens",
     ),
 }
 

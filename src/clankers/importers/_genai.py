@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from clankers.importers._blocks import TEXT, THINKING, Block
-from clankers.importers._rows import flat, member, tokens
-from clankers.importers._values import text
+from clankers.importers._rows import flat, member
+from clankers.importers._values import text, tokens
 
 if TYPE_CHECKING:
     from clankers.importers._attachments import Attachments

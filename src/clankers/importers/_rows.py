@@ -16,7 +16,6 @@ from clankers.importers._attachments import Attachments
 from clankers.importers._batch import Batch
 from clankers.importers._blocks import TEXT, THINKING, Block, joined, layout
 from clankers.importers._values import (
-    count,
     first_line,
     json_text,
     next_seq,
@@ -32,10 +31,6 @@ if TYPE_CHECKING:
 # How sure a title is; a later one must be as sure to replace it.
 PROMPTED, NAMED, RENAMED = 1, 2, 3
 ERROR_CHARACTERS = 2_000
-MICRODOLLARS = 1_000_000
-# What is more than this is no count of tokens or no cost, and would overflow the sums.
-_MOST_TOKENS = 10**12
-_MOST_DOLLARS = 10**6
 _LONGEST_MS = 10**12
 _PATH_ARGUMENTS = (
     "file_path",
@@ -318,24 +313,6 @@ class Rows:
             # A copy: reading goes on while the batch waits.
             batch.sessions.append(evolve(self.session))
         return batch
-
-
-def tokens(value: Any) -> int:
-    """A count of tokens; what cannot be one is 0."""
-    found = count(value)
-    return found if found <= _MOST_TOKENS else 0
-
-
-def microdollars(dollars: Any) -> int | None:
-    """A reported cost above 0; 0 means that the agent does not know."""
-    if type(dollars) is str:
-        try:
-            dollars = float(dollars)
-        except ValueError:
-            return None
-    if type(dollars) is not float and type(dollars) is not int:
-        return None
-    return round(dollars * MICRODOLLARS) if 0 < dollars < _MOST_DOLLARS else None
 
 
 def objects(value: Any) -> list[dict[str, Any]]:

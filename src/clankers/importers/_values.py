@@ -10,6 +10,10 @@ import msgspec
 
 LARGEST_INTEGER = 2**63 - 1
 TITLE_CHARACTERS = 120
+_MICRODOLLARS = 1_000_000
+# What is more than these is no count of tokens and no cost.
+_MOST_TOKENS = 10**12
+_MOST_DOLLARS = 10**6
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _MILLISECONDS_FROM = 10**11
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -37,6 +41,26 @@ def count(value: Any) -> int:
         except (ValueError, OverflowError):
             return 0
     return 0
+
+
+def tokens(value: Any) -> int:
+    """A count of tokens; what cannot be one, or would overflow the sums, is 0."""
+    if type(value) is int and 0 <= value <= _MOST_TOKENS:
+        return value
+    found = count(value)
+    return found if found <= _MOST_TOKENS else 0
+
+
+def microdollars(dollars: Any) -> int | None:
+    """A reported cost above 0; 0 means that the agent does not know."""
+    if type(dollars) is str:
+        try:
+            dollars = float(dollars)
+        except ValueError:
+            return None
+    if type(dollars) is not float and type(dollars) is not int:
+        return None
+    return round(dollars * _MICRODOLLARS) if 0 < dollars < _MOST_DOLLARS else None
 
 
 def milliseconds(value: Any) -> int | None:

@@ -25,6 +25,6 @@ class Attachments(_attachments.Attachments):
 
     def without_bytes(self, part: Any) -> Any:
         """A part of a tool's output, its image or document stored and referred to."""
-        if isinstance(part, dict) and part.get("type") in MEDIA:
+        if isinstance(part, dict) and text(part.get("type")) in MEDIA:
             return {"type": part["type"], **self.reference(part.get("source"), part.get("title"))}
         return part

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from clankers.importers._values import count
+from clankers.importers._values import microdollars, tokens
 from clankers.importers.claude_code._lines import ABSENT, Stated, decoded
 from clankers.importers.claude_code._spoken import AGENT
 from clankers.models import Usage
@@ -19,10 +19,6 @@ if TYPE_CHECKING:
 PROVIDER = "anthropic"
 SYNTHETIC = "<synthetic>"
 _NO_REQUEST = "-"
-_MICRODOLLARS = 1_000_000
-_LARGEST_COST = 1_000_000
-# What is more than this is no count of tokens, and would overflow the sums.
-_MOST_TOKENS = 10**12
 # A message has one response, or two where a side question repeats it.
 _MOST_RESPONSES = 16
 
@@ -71,7 +67,7 @@ class Measured:
         stated = decoded(Stated, said.usage)
         if stated is None or _says_nothing(stated):
             return
-        output, began = _tokens(stated.output_tokens), self._state.created_at
+        output, began = tokens(stated.output_tokens), self._state.created_at
         request_id = line.request_id or _NO_REQUEST
         is_sidechain = line.is_sidechain is True
         known = None
@@ -108,7 +104,7 @@ class Measured:
             line.is_sidechain is True,
             line.cwd or state.project_path,
             line.git_branch or state.git_branch,
-            None if line.cost_usd is None else _microdollars(line.cost_usd),
+            None if line.cost_usd is None else microdollars(line.cost_usd),
         )
 
     def _record(self, response: Response, message: Spoken) -> Usage:
@@ -129,8 +125,8 @@ class Measured:
             at,
             *prompt,
             output,
-            min(_tokens(details.get("thinking_tokens")), output) if type(details) is dict else 0,
-            _tokens(tools.get("web_search_requests")) if type(tools) is dict else 0,
+            min(tokens(details.get("thinking_tokens")), output) if type(details) is dict else 0,
+            tokens(tools.get("web_search_requests")) if type(tools) is dict else 0,
             stated.service_tier,
             stated.speed,
             is_sidechain,
@@ -182,30 +178,12 @@ def _prompt(stated: Stated) -> tuple[int, int, int, int]:
     Where the parts of the cache writes disagree with their stated total, the total decides.
     """
     parts, total = stated.cache_creation, stated.cache_creation_input_tokens
-    five_minutes, hour = _tokens(total), 0
+    five_minutes, hour = tokens(total), 0
     if isinstance(parts, dict):
-        hour = _tokens(parts.get("ephemeral_1h_input_tokens"))
+        hour = tokens(parts.get("ephemeral_1h_input_tokens"))
         if total is None:
-            five_minutes = _tokens(parts.get("ephemeral_5m_input_tokens"))
+            five_minutes = tokens(parts.get("ephemeral_5m_input_tokens"))
         else:
             hour = min(hour, five_minutes)
             five_minutes -= hour
-    return _tokens(stated.input_tokens), _tokens(stated.cache_read_input_tokens), five_minutes, hour
-
-
-def _tokens(value: Any) -> int:
-    if type(value) is int and 0 <= value <= _MOST_TOKENS:
-        return value
-    found = count(value)
-    return found if found <= _MOST_TOKENS else 0
-
-
-def _microdollars(dollars: Any) -> int | None:
-    if type(dollars) is str:
-        try:
-            dollars = float(dollars)
-        except ValueError:
-            return None
-    if type(dollars) is not float and type(dollars) is not int:
-        return None
-    return round(dollars * _MICRODOLLARS) if 0 < dollars < _LARGEST_COST else None
+    return tokens(stated.input_tokens), tokens(stated.cache_read_input_tokens), five_minutes, hour

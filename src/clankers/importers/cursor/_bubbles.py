@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from clankers.importers._blocks import TEXT, THINKING, Block
-from clankers.importers._rows import flat, member, objects, tokens, unfolded
-from clankers.importers._values import milliseconds, text
+from clankers.importers._rows import flat, member, objects, unfolded
+from clankers.importers._values import milliseconds, text, tokens
 from clankers.importers.cursor._prompts import unwrapped
 from clankers.importers.cursor._tools import take_tool
 
