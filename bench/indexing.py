@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clankers.store import Store
+from clankers.store.search import update_index
 from clankers.testing import make_message, make_session, make_tool
 
 if TYPE_CHECKING:
@@ -70,12 +71,18 @@ def growing(store: Store) -> dict[str, float]:
     ] or ["some words"]
     store.upsert(make_session())
     add(store, 0, _ROWS, texts)
-    thousand = seconds(store.update_index)
+    thousand = seconds(partial(index, store))
     single = []
     for number in range(_ROWS, _ROWS + _SINGLE):
         add(store, number, 1, texts)
-        single.append(seconds(store.update_index))
+        single.append(seconds(partial(index, store)))
     return {"thousand_ms": thousand * 1000, "one_ms": statistics.median(single) * 1000}
+
+
+def index(store: Store) -> None:
+    """As an import does at its end, all words collected."""
+    with store.atomic():
+        update_index(store.connection, uncollected=0)
 
 
 def add(store: Store, first: int, count: int, texts: list[str]) -> None:

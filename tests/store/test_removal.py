@@ -223,6 +223,49 @@ class TestFilters:
         assert ids(store) == {"session-2", "session-3"}
         assert len(list(store.errors("only-spoken-of"))) == 1
 
+    def test_a_subagent_goes_by_its_session_alone(self, store: Store) -> None:
+        """Its own age, model or emptiness takes it out of no session that stays."""
+        store.upsert_many(
+            [
+                make_session(1, created_at=1, updated_at=9 * DAY),
+                make_session(
+                    2,
+                    created_at=1,
+                    updated_at=2 * DAY,
+                    model="haiku",
+                    parent_id="session-1",
+                    relationship="subagent",
+                ),
+                make_message(1),
+                make_session(
+                    3, model="haiku", parent_id="gone", relationship="subagent", updated_at=9 * DAY
+                ),
+            ]
+        )
+        assert store.prune(before=5 * DAY, dry_run=True).sessions == []
+        assert {one.id for one in store.prune(empty=True, dry_run=True).sessions} == {"session-3"}
+        # One whose session is not there stands for itself.
+        assert {one.id for one in store.prune(model="haiku").sessions} == {"session-3"}
+
+    def test_a_session_is_as_old_as_its_last_row(self, store: Store) -> None:
+        """A row that came live moves no time of its session."""
+        store.upsert_many(
+            [
+                make_session(1, created_at=1, updated_at=2),
+                make_message(1, created_at=9 * DAY),
+                make_session(2, created_at=1, updated_at=2),
+                make_tool(1, session_id="session-2", created_at=9 * DAY),
+            ]
+        )
+        assert store.prune(before=5 * DAY, dry_run=True).sessions == []
+        assert len(store.prune(before=10 * DAY, dry_run=True).sessions) == 2
+
+    def test_only_what_was_shown(self, store: Store) -> None:
+        """What fits by now and was not shown stays."""
+        store.upsert_many([make_session(1), make_session(2)])
+        store.prune(source="claude-code", among=["session-1"])
+        assert ids(store) == {"session-2"}
+
     def test_one_is_needed(self, store: Store) -> None:
         """Without a filter everything would go."""
         store.upsert(make_session())
@@ -344,6 +387,29 @@ class TestPurge:
         # A file without its state is read from the start when it grows.
         assert ask("SELECT state, watermark FROM import_sources") == [(None, 0)]
         store.close()
+        assert self.traces(path) == 0
+
+    def test_after_other_purges(self, path: Path, store: Store) -> None:
+        """Merging an index may keep the words of what is gone; so it is built anew."""
+        many = [make_message(n, text_content=f"word{n} and{n} more{n}") for n in range(2_000)]
+        store.upsert_many(make_session(n) for n in range(1, 5))
+        for start in range(0, 2_000, 100):
+            store.upsert_many(many[start : start + 100])
+            store.update_index()
+        for number in (2, 3):
+            store.upsert(make_message(1, session_id=f"session-{number}"))
+            store.delete([f"session-{number}"], purge=True)
+        store.upsert(make_message(1, session_id="session-4", text_content=SECRET))
+        store.update_index()
+        assert store.delete(["session-4"], purge=True).is_erased is True
+        assert self.traces(path) == 0
+        assert SECRET[1:].encode() not in path.read_bytes()
+
+    def test_a_session_that_only_rows_speak_of(self, path: Path, store: Store) -> None:
+        """It is in no list, and can be purged by its whole id all the same."""
+        store.upsert(make_message(1, session_id="unnamed", text_content=SECRET))
+        removal = store.delete(["unnamed"], purge=True)
+        assert [one.id for one in removal.sessions] == ["unnamed"]
         assert self.traces(path) == 0
 
     def test_deleting_alone_leaves_traces(self, path: Path, store: Store) -> None:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import TYPE_CHECKING, Self
 
-from clankers.errors import ImporterError, StoreError
+from clankers.errors import ImporterError
 from clankers.importers import Resume
 from clankers.importing import _watermarks as watermarks
 from clankers.importing._edges import batches, entries
@@ -73,16 +72,15 @@ class Run:
         problem: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if problem is None:
-            self._store_waiting()
-        if self._opened_writer is None:
-            return
-        if problem is None:
-            self._opened_writer.finish()
-        else:
-            # What ends the run says more than what a commit failed with.
-            with suppress(StoreError):
-                self._opened_writer.wait()
+        try:
+            if problem is None:
+                self._store_waiting()
+                if self._opened_writer is not None:
+                    self._opened_writer.finish()
+        finally:
+            # Whatever ends the run, Ctrl-C at any moment included, the connection is free then.
+            if self._opened_writer is not None:
+                self._opened_writer.settle()
 
     def changed(self, found: Sequence[Found]) -> list[Found]:
         """Those of the files that must be read; counts the others as unchanged."""

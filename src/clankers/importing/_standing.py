@@ -82,7 +82,7 @@ class Root:
             return None
         place = self._names.of(path)
         for log in _LOGS:
-            if place.removesuffix(log) in self.files:
+            if place.endswith(log) and place.removesuffix(log) in self.files:
                 return place.removesuffix(log)
         if place in self.files:
             if not os.path.lexists(path):

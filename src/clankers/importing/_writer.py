@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -54,9 +54,19 @@ class Writer:
         """Lets a commit that is going on end; raises what it failed with."""
         if self._commit is not None:
             commit = self._commit
-            commit.join()
+            commit.end()
             self._commit = None
             commit.check()
+
+    def settle(self) -> None:
+        """Lets a commit that is going on end, and says nothing of how."""
+        while self._commit is not None:
+            try:
+                self._commit.end()
+                self._commit = None
+            # Another Ctrl-C; leaving now would leave the connection in use.
+            except KeyboardInterrupt:
+                continue
 
     def finish(self) -> None:
         """Brings the search index up to date, once nothing more is to be stored."""
@@ -107,7 +117,7 @@ class Writer:
             if in_background:
                 finish = partial(_derive, self._store, touched, unspaced)
                 self._commit = _Commit(finish, transaction.pop_all())
-                self._commit.start()
+                self._commit.begin()
             else:
                 _derive(self._store, touched, unspaced)
 
@@ -204,22 +214,36 @@ def _derive(store: Store, touched: set[str], unspaced: set[str]) -> None:
     update_index(store.connection, uncollected=sys.maxsize, unspaced=unspaced)
 
 
-class _Commit(threading.Thread):
-    """Ends a transaction in the background, after what is left to do in it."""
+class _Commit:
+    """Ends a transaction in a thread of its own, after what is left to do in it."""
 
     def __init__(self, finish: Callable[[], None], transaction: ExitStack) -> None:
-        super().__init__(name="clankers-commit")
         self._finish = finish
         self._transaction = transaction
+        self._thread = threading.Thread(target=self._run, name="clankers-commit")
+        self._has_run = False
         self._problem: BaseException | None = None
 
-    def run(self) -> None:
+    def begin(self) -> None:
+        # Without a thread to be had it is done when somebody waits for it.
+        with suppress(RuntimeError):
+            self._thread.start()
+
+    def end(self) -> None:
+        """Waits until it is done."""
+        if self._thread.ident is not None:
+            self._thread.join()
+        elif not self._has_run:
+            self._run()
+
+    def check(self) -> None:
+        if self._problem is not None:
+            raise self._problem
+
+    def _run(self) -> None:
+        self._has_run = True
         try:
             with self._transaction:
                 self._finish()
         except BaseException as problem:  # noqa: BLE001 - raised again in the thread that waits
             self._problem = problem
-
-    def check(self) -> None:
-        if self._problem is not None:
-            raise self._problem

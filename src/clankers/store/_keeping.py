@@ -78,6 +78,7 @@ class Keeping(Reads):
         model: str | None = None,
         before: int | None = None,
         empty: bool = False,
+        among: Iterable[str] | None = None,
         dry_run: bool = False,
     ) -> Removal:
         """Removes the sessions that fit all filters, with their subagents; what went.
@@ -91,6 +92,7 @@ class Keeping(Reads):
             model: a model's name or the beginning of one.
             before: epoch ms; sessions in which nothing happened at or after it.
             empty: sessions without any message.
+            among: ids; of all others none goes, so that what was shown is what goes.
             dry_run: says what would go, and removes nothing.
 
         Raises:
@@ -98,8 +100,10 @@ class Keeping(Reads):
         """
         from clankers.store import _removal
 
+        shown = None if among is None else set(among)
+
         def ids() -> list[str]:
-            return _removal.chosen(
+            found = _removal.chosen(
                 self.connection,
                 source=source,
                 project=project,
@@ -107,6 +111,7 @@ class Keeping(Reads):
                 before=before,
                 empty=empty,
             )
+            return [one for one in found if shown is None or one in shown]
 
         if dry_run:
             with translated(self.path):
@@ -168,12 +173,18 @@ class Keeping(Reads):
         ids: list[str] = []
         for one in wanted:
             try:
-                ids += _removal.with_subagents(self.connection, [self.session(one).id])
+                ids += _removal.with_subagents(self.connection, [self._id_of(one)])
             except errors.UnknownSessionError:
                 if not purge or one not in _pruned.removals(self.connection):
                     raise
                 ids += _pruned.remembered(self.connection, one)
         return list(dict.fromkeys(ids))
+
+    def _id_of(self, given: str) -> str:
+        """The session that is meant, or the very one that only other rows speak of."""
+        query = "SELECT id FROM sessions WHERE id = ? AND placeholder"
+        exact = next(self._rows(query, (given,)), None)
+        return self.session(given).id if exact is None else str(exact[0])
 
     def _remove(self, ids: list[str]) -> Removal:
         from clankers.store import _removal

@@ -10,6 +10,7 @@ from clankers import errors
 from clankers.store._connection import BUSY_TIMEOUT_MS, open_writer, translated
 from clankers.store._files import tighten
 from clankers.store._schema import INDEXES, SCHEMA_VERSION, SEARCH, TABLES
+from clankers.store.search._index import prepare_connection
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -81,6 +82,7 @@ def open_current(
         with translated(path):
             if _version(connection, path, newest) < newest:
                 _migrate(connection, path, migrations)
+            prepare_connection(connection)
     except BaseException:
         connection.close()
         raise

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Self
 
 from clankers import errors
-from clankers.store._connection import translated
+from clankers.store._connection import BUSY_TIMEOUT_MS, translated
 from clankers.store._schema import READ_COLUMNS
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ class Opened:
         self.path = path
         self.connection = connection
         self._read_only = read_only
+        self._busy_timeout_ms = BUSY_TIMEOUT_MS
         self._depth = 0
         self._device_id: str | None = None
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from clankers import errors
 from clankers.store._vacuum import vacuum
-from clankers.store.search._index import INDEXED, optimize_index
+from clankers.store.search._index import rebuild_index
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -42,9 +42,8 @@ def erase_words(connection: apsw.Connection, session_ids: Sequence[str]) -> None
     The caller has a transaction open, in which the index was brought up to date.
     """
     connection.execute(_RESET_SOURCES, (json.dumps(list(session_ids)),))
-    # Until its parts are merged, the index has the old words and a note that they are gone.
-    optimize_index(connection)
-    _drop_unused_terms(connection)
+    # A deletion only notes in the index that the words are gone, and merging may keep the note.
+    rebuild_index(connection)
     _drop_samples(connection)
 
 
@@ -54,18 +53,6 @@ def erase_traces(connection: apsw.Connection, path: Path) -> bool:
         return vacuum(connection, path).is_complete
     except (errors.DatabaseBusyError, errors.DiskFullError):
         return False
-
-
-def _drop_unused_terms(connection: apsw.Connection) -> None:
-    names = [f"temp.{indexed.index}_kept" for indexed in INDEXED]
-    for indexed, name in zip(INDEXED, names, strict=True):
-        connection.execute(
-            f"CREATE VIRTUAL TABLE {name} USING fts5vocab('main', '{indexed.index}', 'row')"
-        )
-    kept = " UNION ALL ".join(f"SELECT term FROM {name}" for name in names)
-    connection.execute(f"DELETE FROM search_term WHERE term NOT IN ({kept})")
-    for name in names:
-        connection.execute(f"DROP TABLE {name}")
 
 
 def _drop_samples(connection: apsw.Connection) -> None:

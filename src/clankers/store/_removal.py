@@ -19,8 +19,14 @@ if TYPE_CHECKING:
     import apsw
 
 _TABLES = ("messages", "tools", "session_errors", "compaction_events")
-_SHOWN_IDS = 5
-_LAST_AT = "max(coalesce({0}updated_at, 0), coalesce({0}ended_at, 0), coalesce({0}created_at, 0))"
+# Live rows move no time of their session.
+_LAST_AT = """max(coalesce(s.updated_at, 0), coalesce(s.ended_at, 0), coalesce(s.created_at, 0),
+  (SELECT coalesce(max(created_at), 0) FROM messages WHERE session_id = s.id),
+  (SELECT coalesce(max(created_at), 0) FROM tools WHERE session_id = s.id))"""
+# A subagent goes with its session and by nothing else, as long as there is one.
+_IS_ROOT = """NOT EXISTS (SELECT 1 FROM sessions p WHERE p.id = s.parent_id AND p.id <> s.id
+  AND NOT p.placeholder AND (s.relationship IS NULL OR s.relationship = 'subagent')
+  AND p.parent_id IS NOT s.id)"""
 # A subagent is part of its session; a fork or a continuation is a conversation of its own.
 # UNION ends at a session that, by a mistake in a file, is below itself.
 _FAMILY = """family(id, root) AS (
@@ -83,9 +89,9 @@ def chosen(
         StoreError: no filter was given.
     """
     conditions: list[tuple[str, str | None]] = [
-        ("source = ?", source),
-        ("? IN (project_name, project_path)", project),
-        ("substr(model, 1, length(?)) = ?", model),
+        ("s.source = ?", source),
+        ("? IN (s.project_name, s.project_path)", project),
+        ("substr(s.model, 1, length(?)) = ?", model),
     ]
     given = [(sql, value) for sql, value in conditions if value is not None]
     if not given and before is None and not empty:
@@ -93,14 +99,14 @@ def chosen(
             "no filter says which sessions are to go",
             hint="name an agent, a project, a model or a time, or ask for empty sessions",
         )
-    where = " AND ".join(["NOT placeholder", *(sql for sql, _value in given)])
-    family = _FAMILY.format(roots=f"SELECT id, id FROM sessions WHERE {where}")
+    where = " AND ".join(["NOT s.placeholder", _IS_ROOT, *(sql for sql, _value in given)])
+    family = _FAMILY.format(roots=f"SELECT s.id, s.id FROM sessions s WHERE {where}")
     values = [value for sql, value in given for _mark in range(sql.count("?"))]
     query = f"""
 WITH RECURSIVE {family},
 fitting(root) AS (
   SELECT f.root FROM family f JOIN sessions s ON s.id = f.id GROUP BY f.root
-  HAVING (? IS NULL OR nullif(max({_LAST_AT.format("s.")}), 0) < ?)
+  HAVING (? IS NULL OR nullif(max({_LAST_AT}), 0) < ?)
     AND (NOT ? OR NOT max(EXISTS (SELECT 1 FROM messages WHERE session_id = s.id)))
 )
 SELECT DISTINCT id FROM family WHERE root IN (SELECT root FROM fitting)
@@ -134,7 +140,7 @@ def planned(connection: apsw.Connection, session_ids: Sequence[str]) -> Removal:
 
 _DESCRIBE = f"""
 SELECT s.id, s.parent_id, s.source, coalesce(s.project_name, s.project_path), s.title,
-  nullif({_LAST_AT.format("s.")}, 0),
+  nullif({_LAST_AT}, 0),
   (SELECT count(*) FROM messages WHERE session_id = s.id), {TEXT_BYTES}
 FROM json_each(?) j CROSS JOIN sessions s ON s.id = j.value
 ORDER BY s.created_at, s.id

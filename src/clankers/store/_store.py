@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Self
 
-from clankers import _paths
+from clankers import _paths, errors
 from clankers.store import _files, _migrations
 from clankers.store._connection import BUSY_TIMEOUT_MS, open_reader, translated
 from clankers.store._keeping import Keeping
@@ -19,7 +20,7 @@ from clankers.store._upserts import (
 from clankers.store._usage_rows import write_usage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from clankers.models import (
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
 # Enough rows to make a statement cheap, few enough to keep memory flat.
 _WRITTEN_TOGETHER = 1_000
+_INDEX_PATIENCE_MS = 100
 
 
 class Store(Keeping):
@@ -79,7 +81,9 @@ class Store(Keeping):
         place = _files.place(path if path is not None else _paths.database_path())
         if not read_only:
             _files.make_folder(place)
-            return cls(_migrations.open_current(place, busy_timeout_ms=busy_timeout_ms), place)
+            opened = cls(_migrations.open_current(place, busy_timeout_ms=busy_timeout_ms), place)
+            opened._busy_timeout_ms = busy_timeout_ms
+            return opened
         connection = open_reader(place, busy_timeout_ms=busy_timeout_ms)
         try:
             _migrations.check_version(connection, place)
@@ -246,7 +250,9 @@ class Store(Keeping):
 
         with translated(self.path):
             if not self._read_only and is_behind(self.connection):
-                self.update_index()
+                # Whoever holds the lock is writing; what the index lacks is looked through.
+                with suppress(errors.DatabaseBusyError), self._patience(_INDEX_PATIENCE_MS):
+                    self.update_index()
             return search(
                 self.connection,
                 text,
@@ -263,6 +269,14 @@ class Store(Keeping):
                 everything=everything,
                 limit=limit,
             )
+
+    @contextmanager
+    def _patience(self, milliseconds: int) -> Iterator[None]:
+        self.connection.set_busy_timeout(milliseconds)
+        try:
+            yield
+        finally:
+            self.connection.set_busy_timeout(self._busy_timeout_ms)
 
     def update_index(self) -> None:
         """Adds to the search index what was written since; every import and search does it."""

@@ -44,20 +44,23 @@ def write_rows(connection: apsw.Connection, table: str, records: Sequence[Any], 
     rows = list(map(attrgetter(*COLUMNS[table]), records))
     before = connection.total_changes()
     write_each(connection, _insert_sql(table, device), rows)
-    if connection.total_changes() - before < len(rows):
-        write_each(connection, _upsert_sql(table, device), rows)
-    return connection.total_changes() - before
+    inserted = connection.total_changes() - before
+    if inserted == len(rows):
+        return inserted
+    # Here triggers write for the search index, which total_changes() would count as well.
+    return inserted + write_each(connection, f"{_upsert_sql(table, device)} RETURNING 1", rows)
 
 
-def write_each(connection: apsw.Connection, sql: str, rows: Sequence[tuple[Any, ...]]) -> None:
-    """Runs a statement that may run twice for each row.
+def write_each(connection: apsw.Connection, sql: str, rows: Sequence[tuple[Any, ...]]) -> int:
+    """Runs a statement that may run twice for each row; how many rows it returned.
 
     JSON can escape half of a UTF-16 pair, which is no text; U+FFFD stands for it.
     """
     try:
-        connection.executemany(sql, rows)
+        return sum(1 for _row in connection.executemany(sql, rows))
     except UnicodeEncodeError:
-        connection.executemany(sql, [tuple(map(_whole, row)) for row in rows])
+        whole = [tuple(map(_whole, row)) for row in rows]
+        return sum(1 for _row in connection.executemany(sql, whole))
 
 
 def add_placeholders(

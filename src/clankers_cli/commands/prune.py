@@ -54,7 +54,8 @@ def run(args: Namespace) -> int:
             return 0
         if not _removing.may_go_on(args, planned):
             return 1
-        _removing.tell(args, store.prune(**filters), done=True)
+        shown = [one.id for one in planned.sessions]
+        _removing.tell(args, store.prune(**filters, among=shown), done=True)
     if not args.json:
         print("'clankers-cli vacuum' gives the room back to the disk")
     return 0

@@ -7,7 +7,6 @@ from clankers.store.search._index import (
     has_unspaced,
     is_behind,
     optimize_index,
-    put_back,
     rebuild_index,
     update_index,
 )
@@ -22,7 +21,6 @@ __all__ = [
     "has_unspaced",
     "is_behind",
     "optimize_index",
-    "put_back",
     "rebuild_index",
     "search",
     "search_file",

@@ -37,8 +37,9 @@ _Condition = tuple[str, list["apsw.SQLiteValue"]]
 class Found:
     """The rows of one table, the best first, and what was not looked at.
 
-    `rows` are their `n`. `searched_back_to` is the `n` at which looking through ended
-    early, 0 when everything was looked at.
+    `rows` are their `n`. `parts_left_out` says that rows which have the words only as parts
+    of others were not looked for, `looked_through` how many rows were looked through where
+    that ended early, else 0.
     """
 
     def __init__(self) -> None:
@@ -46,7 +47,8 @@ class Found:
         self.has_more = False
         self.is_ranked = False
         self.too_many_to_rank = False
-        self.searched_back_to = 0
+        self.parts_left_out = False
+        self.looked_through = 0
 
 
 class Finder:
@@ -71,7 +73,7 @@ class Finder:
         self._everything = everything
         self._vocabulary = Vocabulary(connection, indexed, words)
         self._filters = filters(wanted.filters, indexed.table)
-        self._words_mark, self._has_stale = self._marks()
+        self._mark, self._words_mark, self._has_stale = self._marks()
         self.found = Found()
 
     def find(self) -> Found:
@@ -80,11 +82,14 @@ class Finder:
             return found
         # One more than is shown tells that there are more.
         if self._wanted.terms:
+            self._scan_unindexed()
             self._by_whole_words()
             if not self._has_enough():
                 self._by_parts()
+            else:
+                found.parts_left_out = len(found.rows) <= self._limit
         else:
-            self._scan(self._all_rows(), condition=self._says_something())
+            self._scan(self._slices(0), is_indexed=False, condition=self._says_something())
         found.has_more = len(found.rows) > self._limit
         del found.rows[self._limit :]
         return found
@@ -103,15 +108,15 @@ class Finder:
         query = f"SELECT 1 FROM sessions x WHERE 1{sql} LIMIT 1"
         return self._connection.execute(query, values).get is None
 
-    def _marks(self) -> tuple[int, bool]:
-        """Up to which row all words are known, and whether some rows are not as indexed."""
+    def _marks(self) -> tuple[int, int, bool]:
+        """The last row in the index, the last whose words are known, and whether rows changed."""
         found: list[Any] = self._connection.execute(
-            "SELECT terms_n, EXISTS (SELECT 1 FROM search_stale WHERE source = m.source)"
+            "SELECT n, terms_n, EXISTS (SELECT 1 FROM search_stale WHERE source = m.source)"
             " FROM search_mark m WHERE source = ?",
             (self._indexed.table,),
         ).fetchall()
-        words_mark, has_stale = found[0]
-        return words_mark, bool(has_stale)
+        mark, words_mark, has_stale = found[0]
+        return mark, words_mark, bool(has_stale)
 
     # By the index
 
@@ -134,28 +139,22 @@ class Finder:
             else self._vocabulary.parts(term)
             for term in terms
         ]
-        contained = self._containing(terms)
-        self._scan(self._new_rows(), limitless=True)
+        self._scan(self._slices(self._words_mark, self._mark), limitless=True)
         if "" in groups:
             return
         match = self._match(groups)
         if match:
-            self._take(match, contained, by_rank=False)
+            self._take(match, self._having(terms), by_rank=False)
         else:
-            self._scan(self._all_rows())
+            self._scan(self._slices(0))
 
     def _match(self, groups: list[str | None]) -> str:
         """The full-text expression for all of these; "" when nothing narrows the rows down."""
-        wanted = " AND ".join(f"({group})" for group in groups if group)
-        if not wanted:
-            return ""
-        excluded = [self._vocabulary.whole(term) for term in self._excluded_words()]
-        return f"({wanted})" + "".join(f" NOT ({group})" for group in excluded if group)
-
-    def _excluded_words(self) -> list[Term]:
-        return [term for term in self._wanted.excluded if term.kind != "exact"]
+        return " AND ".join(f"({group})" for group in groups if group)
 
     def _is_rankable(self, match: str) -> bool:
+        if self._everything:
+            return True
         index = self._indexed.index
         count = self._connection.execute(
             f"SELECT count(*) FROM (SELECT 1 FROM {index} WHERE {index} MATCH ?"
@@ -168,11 +167,12 @@ class Finder:
         index, table = self._indexed.index, self._indexed.table
         order = f"bm25({index}, {_WEIGHTS})" if by_rank else "i.rowid DESC"
         # Texts last: they are what costs.
-        conditions = [self._filters, contained, self._without(self._excluded_texts())]
-        if self._has_stale:
-            conditions.append(
-                (" AND r.n NOT IN (SELECT n FROM search_stale WHERE source = ?)", [table])
-            )
+        conditions = [
+            self._filters,
+            self._up_to_date(),
+            contained,
+            self._without(self._wanted.excluded),
+        ]
         sql = "".join(one[0] for one in conditions)
         values = [value for one in conditions for value in one[1]]
         known = set(self.found.rows)
@@ -189,22 +189,21 @@ class Finder:
 
     # By looking
 
-    def _new_rows(self) -> Iterator[tuple[int, int]]:
-        """Ranges of rows whose words, or which themselves, the index does not know yet."""
+    def _scan_unindexed(self) -> None:
+        """Looks through rows that the index does not have, or not as they are now."""
+        self._scan(self._slices(self._mark), limitless=True, is_indexed=False)
         if self._has_stale:
             stale: list[Any] = self._connection.execute(
                 "SELECT n FROM search_stale WHERE source = ? AND n <= ? ORDER BY n DESC",
-                (self._indexed.table, self._words_mark),
+                (self._indexed.table, self._mark),
             ).fetchall()
-            yield from ((n, n) for (n,) in stale)
-        yield from self._slices(self._words_mark)
+            self._scan(((n, n) for (n,) in stale), limitless=True, is_indexed=False)
 
-    def _all_rows(self) -> Iterator[tuple[int, int]]:
-        return self._slices(0)
-
-    def _slices(self, above: int) -> Iterator[tuple[int, int]]:
-        table = self._indexed.table
-        top = self._connection.execute(f"SELECT coalesce(max(n), 0) FROM {table}").get
+    def _slices(self, above: int, top: int | None = None) -> Iterator[tuple[int, int]]:
+        """Ranges of rows up to `top`, by default the last, the newest first."""
+        if top is None:
+            table = self._indexed.table
+            top = int(self._connection.execute(f"SELECT coalesce(max(n), 0) FROM {table}").get)
         while top > above:
             bottom = max(above + 1, top - _SCANNED_TOGETHER + 1)
             yield bottom, top
@@ -215,15 +214,20 @@ class Finder:
         return f" AND coalesce(r.{first}, r.{second}) NOT NULL"
 
     def _scan(
-        self, slices: Iterator[tuple[int, int]], *, limitless: bool = False, condition: str = ""
+        self,
+        slices: Iterator[tuple[int, int]],
+        *,
+        limitless: bool = False,
+        is_indexed: bool = True,
+        condition: str = "",
     ) -> None:
         """Looks through rows from the newest on, until enough is found or time is up."""
         wanted, known = self._wanted, set(self.found.rows)
-        conditions = [
-            self._filters,
-            self._containing(wanted.terms),
-            self._without(wanted.excluded),
-        ]
+        conditions = [self._filters, self._without(wanted.excluded)]
+        if is_indexed:
+            conditions += [self._up_to_date(), self._having(wanted.terms)]
+        else:
+            conditions.append(self._containing(wanted.terms))
         sql = (
             f"SELECT r.n FROM {self._indexed.table} r WHERE r.n BETWEEN ? AND ?"
             + condition
@@ -232,26 +236,48 @@ class Finder:
         )
         values = [value for one in conditions for value in one[1]]
         deadline = time.monotonic() + SCAN_SECONDS
+        looked_through = 0
         for bottom, top in slices:
+            looked_through += top - bottom + 1
             for (n,) in self._connection.execute(sql, (bottom, top, *values)):
                 if n not in known:
                     self.found.rows.append(n)
             if len(self.found.rows) > self._limit:
                 return
             if not (limitless or self._everything) and time.monotonic() > deadline and bottom > 1:
-                self.found.searched_back_to = bottom
+                self.found.looked_through = looked_through
                 return
 
     # Conditions
-
-    def _excluded_texts(self) -> list[Term]:
-        return [term for term in self._wanted.excluded if term.kind == "exact"]
 
     def _containing(self, terms: list[Term]) -> _Condition:
         pairs = [self._contains(term) for term in terms]
         return "".join(f" AND {sql}" for sql, _values in pairs), [
             value for _sql, values in pairs for value in values
         ]
+
+    def _up_to_date(self) -> _Condition:
+        """That a row is as the index has it; the others were looked through."""
+        if not self._has_stale:
+            return "", []
+        sql = " AND r.n NOT IN (SELECT n FROM search_stale WHERE source = ?)"
+        return sql, [self._indexed.table]
+
+    def _having(self, terms: list[Term]) -> _Condition:
+        """That a row has each term as a text, or a word as a word, accents or not."""
+        index = self._indexed.index
+        sql, values = "", []
+        for term in terms:
+            contains, found = self._contains(term)
+            whole = self._vocabulary.whole(term) if term.kind != "exact" else None
+            if whole:
+                contains = (
+                    f"({contains} OR r.n IN (SELECT rowid FROM {index} WHERE {index} MATCH ?))"
+                )
+                found = [*found, whole]
+            sql += f" AND {contains}"
+            values += found
+        return sql, values
 
     def _without(self, terms: list[Term]) -> _Condition:
         pairs = [self._contains(term) for term in terms]

@@ -114,7 +114,6 @@ def update_index(
             has written all the new rows there are. By default each is looked at, which
             needs Python.
     """
-    _prepare(connection)
     changed = False
     for indexed in INDEXED:
         changed |= _drain(connection, indexed)
@@ -173,20 +172,8 @@ def optimize_index(connection: apsw.Connection) -> None:
         connection.execute(f"INSERT INTO {indexed.index}({indexed.index}) VALUES ('optimize')")
 
 
-def put_back(connection: apsw.Connection, table: str, numbers: list[int]) -> None:
-    """Adds rows that lie below the mark and are not in the index, such as those of an archive.
-
-    The caller has a transaction open, and has just inserted them.
-    """
-    _prepare(connection)
-    indexed = next(one for one in INDEXED if one.table == table)
-    chosen = "n IN (SELECT value FROM json_each(?))"
-    values = (json.dumps(numbers),)
-    connection.execute(_insert(indexed, chosen), values)
-    _collect_from(connection, indexed, chosen, values)
-
-
-def _prepare(connection: apsw.Connection) -> None:
+def prepare_connection(connection: apsw.Connection) -> None:
+    """Gives a writing connection what the index needs; not possible while a statement runs."""
     connection.create_scalar_function("clankers_spaced", _spaced_value, 1, deterministic=True)
 
 

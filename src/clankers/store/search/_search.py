@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 DEFAULT_LIMIT = 20
 LONGEST_SEARCH = 2_000
+_MOST_HITS = 1_000_000
 # Whoever holds the lock for longer is importing; the search looks at the new rows itself.
 _UPDATE_PATIENCE_MS = 100
 
@@ -103,7 +104,8 @@ class SearchResult:
         hits: sessions by their titles, then messages, then tool calls; of each at most
             `limit`.
         more: the places that have more hits than are shown.
-        unsearched: sentences on what was not looked at; empty when the result is whole.
+        unsearched: sentences on what was not looked at, which `everything` is for; empty
+            when the result is whole.
         suggestions: what mistyped words may have meant, where nothing was found.
     """
 
@@ -147,12 +149,13 @@ def search(
 ) -> SearchResult:
     """See `Store.search`; the index is taken as it is, what it lacks is looked through."""
     _check(text, limit)
+    text, limit = _whole(text), min(limit, _MOST_HITS)
     given = Filters(
-        source=source,
-        project=project,
-        role=role,
-        tool=tool,
-        session=session,
+        source=source and _whole(source),
+        project=project and _whole(project),
+        role=role and _whole(role),
+        tool=tool and _whole(tool),
+        session=session and _whole(session),
         since=since,
         before=before,
     )
@@ -237,6 +240,11 @@ def _check(text: str, limit: int) -> None:
         )
 
 
+def _whole(text: str) -> str:
+    """`text` without halves of characters, as an argument that is no UTF-8 has them."""
+    return text.encode("utf-8", "replace").decode()
+
+
 def _places(given: Iterable[str]) -> tuple[str, ...]:
     named = [given] if isinstance(given, str) else list(given)
     unknown = [place for place in named if place not in PLACES]
@@ -295,7 +303,7 @@ def _add_rows(
         f"SELECT r.id, r.session_id, x.title, x.source, x.project_name, r.created_at, r.{who},"
         f" r.{indexed.columns[0]}, r.{indexed.columns[1]}"
         f" FROM json_each(?) j CROSS JOIN {table} r ON r.n = j.value"
-        " LEFT JOIN sessions x ON x.id = r.session_id ORDER BY j.key",
+        f" LEFT JOIN sessions x ON x.id = r.session_id ORDER BY {_page_order(found)}",
         (json.dumps(found.rows),),
     )
     for row_id, session_id, title, source, project, at, name, *texts in rows:
@@ -316,31 +324,27 @@ def _add_rows(
         )
     if found.has_more:
         result.more.append(table)
-    _add_unsearched(connection, indexed, found, result)
+    _add_unsearched(indexed, found, result)
 
 
-def _add_unsearched(
-    connection: apsw.Connection, indexed: Indexed, found: Found, result: SearchResult
-) -> None:
+def _page_order(found: Found) -> str:
+    """Ranked as they were found; by time otherwise, for rows stand as they were imported."""
+    return "j.key" if found.is_ranked else "r.created_at IS NULL, r.created_at DESC, j.key"
+
+
+def _add_unsearched(indexed: Indexed, found: Found, result: SearchResult) -> None:
     what = "messages" if indexed is PROSE else "tool calls"
     if found.too_many_to_rank and found.has_more:
         result.unsearched.append(
-            f"more {what} match than can be ranked, so these are the newest; more words or a"
-            " filter narrow it down"
+            f"more {what} match than are ranked, so these are the last that were stored; more"
+            " words or a filter narrow it down"
         )
-    if found.searched_back_to:
-        at = connection.execute(
-            f"SELECT min(created_at) FROM (SELECT created_at FROM {indexed.table}"
-            " WHERE n >= ? ORDER BY n LIMIT 100)",
-            (found.searched_back_to,),
-        ).get
-        result.unsearched.append(f"{what} from before {_day(at)} were not looked through")
-
-
-def _day(at: int | None) -> str:
-    from clankers.times import short_time, zone
-
-    return "that" if at is None else short_time(at, zone())
+    if found.parts_left_out:
+        result.unsearched.append(f"{what} with longer words that have these in them were left out")
+    if found.looked_through:
+        result.unsearched.append(
+            f"only the {found.looked_through:,} {what} that were stored last were looked through"
+        )
 
 
 def _suggest(connection: apsw.Connection, wanted: Wanted, result: SearchResult) -> None:

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from clankers.store.search._wanted import Term
 
 _BEFORE, _AFTER = 60, 100
-# What a person would not want to read in one line; a JSON escape of it counts the same.
-_GAPS = re.compile(r"(?:\s|\\[nrt])+")
+_ESCAPE = re.compile(r"\\(.)")
+_MEANT = {"n": " ", "r": " ", "t": " ", '"': '"', "\\": "\\", "/": "/"}
 
 
 def snippet(
@@ -54,7 +54,9 @@ def _cut(
     # Not in the middle of a word, if its end is near.
     first = _word_start(text, first, start)
     piece = text[first:last].strip()
-    line = _GAPS.sub(" ", piece).replace('\\"', '"') if escaped else " ".join(piece.split())
+    if escaped:
+        piece = _ESCAPE.sub(lambda found: _MEANT.get(found[1], found[0]), piece)
+    line = " ".join(piece.split())
     line = ("…" if first > 0 else "") + line + ("…" if last < len(text) else "")
     return line, _marks(line, terms)
 

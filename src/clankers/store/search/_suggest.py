@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from clankers.store._prefix import after_all_with
+
 TYPE_CHECKING = False  # typing itself is slow to import, and a search should not pay for it
 
 if TYPE_CHECKING:
@@ -62,7 +64,7 @@ def _similar(connection: apsw.Connection, word: str) -> list[str]:
         " AND length(term) BETWEEN ? AND ? LIMIT ?",
         (
             beginning,
-            beginning[:-1] + chr(ord(beginning[-1]) + 1),
+            after_all_with(beginning),
             len(word) - 2,
             len(word) + 2,
             _MOST_COMPARED,

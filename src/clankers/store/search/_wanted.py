@@ -108,10 +108,6 @@ class Wanted:
         self.filters = filters
         self.places = places
 
-    @property
-    def words(self) -> list[str]:
-        return [term.text for term in self.terms]
-
 
 def understood(
     text: str, filters: Filters, places: tuple[str, ...], moment: Callable[[str], int]
@@ -159,7 +155,13 @@ def _filter(found: Wanted, match: re.Match[str], moment: Callable[[str], int]) -
         places = tuple(place for place in PLACES if place in named)
         found.places = places or found.places
         return bool(places)
-    setattr(found.filters, name, moment(value) if name in ("since", "before") else value)
+    if name in ("since", "before"):
+        # `before:content` is a selector; a time begins with a digit.
+        if not value[0].isdigit():
+            return False
+        setattr(found.filters, name, moment(value))
+    else:
+        setattr(found.filters, name, value)
     return True
 
 
