@@ -39,6 +39,9 @@ _ISSUES = "https://github.com/clankers-sdk/clankers/issues"
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs `clankers-cli` with these arguments, by default the process's; the exit code."""
+    if sys.stdout is None:
+        # Closed by the caller, who wants the work done and nothing said.
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - as long as we run
     _print_anything(sys.stdout)
     try:
         return _run(argv)
@@ -65,6 +68,12 @@ def _run(argv: Sequence[str] | None) -> int:
         return _fail("interrupted", code=130)
     except ClankersError as problem:
         return _fail(str(problem), problem.hint)
+    except UnicodeEncodeError as problem:
+        return _fail(
+            f"{problem.object!a} is not UTF-8",
+            "no text that is stored can hold such bytes; see how the terminal encodes what is typed",
+            code=2,
+        )
     except OSError as problem:
         place = f": {problem.filename}" if problem.filename else ""
         return _fail(f"{problem.strerror or problem}{place}")

@@ -5,6 +5,7 @@ A command asks only for what it needs; nothing here loads records.
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 from clankers.config import Config
@@ -55,6 +56,21 @@ def zone(args: Namespace) -> tzinfo:
 def shown_zone(args: Namespace) -> tzinfo | None:
     """The zone that times are written in; None for the system's, see `short_time`."""
     return config(args).shown_zone()
+
+
+def hint_at_agent(name: str | None) -> None:
+    """Says on stderr that no agent is called so, where nothing was found for one; else nothing."""
+    from clankers.importers import agents
+
+    if name is None or name in agents():
+        return
+    from difflib import get_close_matches
+
+    from clankers.formats import visible
+
+    near = get_close_matches(name.lower(), agents(), n=1, cutoff=0.5)
+    hint = f"did you mean {near[0]!r}?" if near else "'clankers-cli doctor' lists the agents"
+    print(f"no agent is called {visible(name)!r}; {hint}", file=sys.stderr)
 
 
 def _path(text: str) -> Path:

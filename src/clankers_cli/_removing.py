@@ -6,7 +6,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from clankers.errors import ClankersError
-from clankers.formats import report_table, write_report_json
+from clankers.formats import report_table, visible, write_report_json
 from clankers.times import short_time
 from clankers_cli import _amounts, _context, _terminal
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
     from datetime import tzinfo
 
-    from clankers.store import Removal, RemovedSession
+    from clankers.store import Removal, RemovedSession, Store
 
 _SHOWN_SESSIONS = 20
 _TITLE = 48
@@ -51,6 +51,12 @@ def may_go_on(args: Namespace, planned: Removal) -> bool:
         return True
     print("nothing was removed", file=sys.stderr)
     return False
+
+
+def back_up_first(args: Namespace, store: Store) -> None:
+    """Copies the database before something goes, unless `backup_before_write` is off."""
+    if _context.config(args).get("backup_before_write"):
+        print(f"a copy of before: {visible(str(store.back_up()))}", file=sys.stderr)
 
 
 def tell(args: Namespace, removal: Removal, *, done: bool) -> None:

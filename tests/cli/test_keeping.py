@@ -198,3 +198,34 @@ class TestDelete:
         done = cli("--db", database, "delete", "nobody", "--yes")
         assert done.code == 1
         assert "no session 'nobody'" in done.err
+
+
+class TestCopies:
+    def test_one_is_made_before_something_goes(self, cli: Cli, database: Path) -> None:
+        """Its path is said, and it holds what is gone; not before a purge, which it would undo."""
+        done = cli("--db", database, "delete", LEDGER, "--yes")
+        (copy,) = (database.parent / "backups").iterdir()
+        assert done.err == f"a copy of before: {copy}\n"
+        assert LEDGER in ids(copy)
+        assert LEDGER not in ids(database)
+        cli("--db", database, "delete", CODEX, "--purge", "--yes")
+        assert list((database.parent / "backups").iterdir()) == [copy]
+
+    def test_none_where_the_setting_is_off(self, cli: Cli, database: Path) -> None:
+        """`backup_before_write` decides."""
+        cli("config", "set", "backup_before_write", "false")
+        done = cli("--db", database, "prune", "--source", "codex", "--yes")
+        assert (done.code, done.err) == (0, "")
+        assert not (database.parent / "backups").exists()
+
+
+@pytest.mark.parametrize(
+    "command",
+    [["vacuum"], ["reindex"], ["prune", "--empty", "--yes"], ["delete", "x", "--yes"]],
+)
+def test_a_mistyped_database_is_not_made(cli: Cli, tmp_path: Path, command: list[str]) -> None:
+    """Only an import begins a new one."""
+    done = cli("--db", tmp_path / "mistyped.db", *command)
+    assert done.code == 1
+    assert f"there is no database at {tmp_path / 'mistyped.db'}" in done.err
+    assert list(tmp_path.glob("mistyped.db*")) == []

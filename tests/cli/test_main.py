@@ -328,9 +328,10 @@ class TestProcess:
     )
     def test_closed_streams(self, home: Path, closed: str, code: int) -> None:
         """A caller that closes a stream is no error."""
-        command = f'"{sys.executable}" -m clankers_cli config get db {closed}'
-        found = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)
-        assert (found.returncode, found.stderr) == (code, "")
+        for words in ("config get db", "import --sample", "query 'select 1'"):
+            command = f'"{sys.executable}" -m clankers_cli {words} {closed}'
+            found = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)
+            assert (found.returncode, found.stderr) == (code, "")
 
     def test_output_and_error_in_one_file(self, trial: Path) -> None:
         """What was printed before the error stands before it, as in a log of both."""

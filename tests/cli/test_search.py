@@ -127,5 +127,24 @@ def test_reindex(cli: Cli, database: Path) -> None:
         store.connection.execute("INSERT INTO message_search(message_search) VALUES ('delete-all')")
         assert store.check_index() == ["message_search has 0 of 2 rows of messages"]
     assert cli("reindex").out == "the search index was built anew\n"
+    assert json.loads(cli("--json", "reindex").out) == {"problems": []}
     with Store.open(database) as store:
         assert store.check_index() == []
+
+
+def test_hints_where_nothing_is_found(cli: Cli) -> None:
+    """A word with the punctuation of its sentence, and an agent that is called otherwise."""
+    cli("reindex")
+    assert cli("search", "tides.").out == "nothing found\ndid you mean 'tides'?\n"
+    wrong = cli("search", "tides", "--source", "claude")
+    assert wrong.err == "no agent is called 'claude'; did you mean 'claude-code'?\n"
+    assert cli("sessions", "list", "--source", "claude").err == wrong.err
+    assert cli("usage", "--source", "claude").err == wrong.err
+    assert cli("search", "tides", "--source", "codex").err == ""
+
+
+def test_an_argument_that_is_no_text(cli: Cli) -> None:
+    """As a shell may hand it over."""
+    assert cli("search", "\udcff").out == "nothing found\n"
+    wrong = cli("usage", "--project", "\udcff")
+    assert (wrong.code, wrong.err.splitlines()[0]) == (2, "clankers-cli: '\\udcff' is not UTF-8")

@@ -44,6 +44,24 @@ def opening(path: Path) -> None:
     clankers.Store.open(path, True)  # type: ignore[call-arg]  # options are keywords
 
 
+def searching(kept: clankers.Store, path: Path) -> None:
+    found = kept.search(
+        "pool", source="codex", since=0, places=["messages"], order="newest", limit=5
+    )
+    assert_type(found, store.SearchResult)
+    assert_type(found.hits, list[store.Hit])
+    assert_type(found.unsearched, list[str])
+    for hit in found:
+        assert_type(hit, store.Hit)
+        assert_type(hit.at, int | None)
+        assert_type(hit.marks, list[tuple[int, int]])
+    assert_type(kept.check_index(), list[str])
+    kept.rebuild_index()
+    kept.search("pool", order="oldest")  # type: ignore[arg-type]  # best or newest
+    kept.search("pool", "codex")  # type: ignore[call-arg]  # filters are keywords
+    clankers.Store.open(path, create=False).close()
+
+
 def reading(store: clankers.Store) -> None:
     assert_type(store.session("5a3c"), clankers.Session)
     assert_type(store.sessions(), Iterator[clankers.Session])

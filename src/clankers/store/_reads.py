@@ -79,7 +79,7 @@ class Reads(Opened):
         limit: int | None = None,
         offset: int = 0,
     ) -> Iterator[Session]:
-        """Sessions, the newest first, then by id.
+        """Sessions, those in which something happened last first, then by id.
 
         Args:
             source: the agent.
@@ -104,7 +104,7 @@ class Reads(Opened):
         values = [value for sql, value in given for _mark in range(sql.count("?"))]
         yield from self._records(
             "sessions",
-            f"WHERE {where} ORDER BY created_at DESC, id LIMIT ? OFFSET ?",
+            f"WHERE {where} ORDER BY coalesce(updated_at, ended_at, created_at) DESC, id LIMIT ? OFFSET ?",
             (*values, -1 if limit is None else limit, offset),
         )
 

@@ -322,6 +322,8 @@ CREATE INDEX IF NOT EXISTS usage_priced ON usage(price_version, model);
 CREATE INDEX IF NOT EXISTS usage_unpriced ON usage(provider, model) WHERE cost IS NULL;
 """
 
+# Sessions are listed by the last thing that happened in them.
+#
 # What is found by words stands in two full-text tables over the rows themselves, and every
 # word of either in `search_term`. Rows above a mark are not in the index yet: they are added
 # at the end of a write or before a search, never by an insert trigger, which would cost four
@@ -330,6 +332,7 @@ CREATE INDEX IF NOT EXISTS usage_unpriced ON usage(provider, model) WHERE cost I
 # some programs cannot open the file otherwise.
 SEARCH = """
 ALTER TABLE import_sources ADD COLUMN entry TEXT;
+CREATE INDEX sessions_last ON sessions(coalesce(updated_at, ended_at, created_at));
 CREATE VIRTUAL TABLE message_search USING fts5(
   text_content, thinking, content='messages', content_rowid='n',
   tokenize="unicode61 remove_diacritics 2");

@@ -63,23 +63,27 @@ class Store(Keeping):
         path: str | Path | None = None,
         *,
         read_only: bool = False,
+        create: bool = True,
         busy_timeout_ms: int = BUSY_TIMEOUT_MS,
     ) -> Self:
         """Opens the database at `path`, or the user's own; a missing one is made.
 
         An older schema is upgraded and a database of the original project adopted, both
         after a copy into `backups` beside the file. `read_only` does neither, makes no
-        file, and reads databases in folders that cannot be written.
+        file, and reads databases in folders that cannot be written. Without `create` a
+        missing one is an error.
 
         Raises:
             NotADatabaseError: the file is not SQLite, or another program's.
             NewerSchemaError: a newer clankers wrote it.
             ReadOnlyError: it cannot be made or written.
             DatabaseBusyError: another process kept it locked for the whole timeout.
-            StoreError: `path` is no file, or `read_only` and there is none.
+            StoreError: `path` is no file, or there is none and it is not to be made.
         """
         place = _files.place(path if path is not None else _paths.database_path())
         if not read_only:
+            if not create:
+                _files.refuse_other_kinds(place)
             _files.make_folder(place)
             opened = cls(_migrations.open_current(place, busy_timeout_ms=busy_timeout_ms), place)
             opened._busy_timeout_ms = busy_timeout_ms

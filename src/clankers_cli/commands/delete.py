@@ -29,13 +29,15 @@ def configure(parser: ArgumentParser) -> None:
 
 
 def run(args: Namespace) -> int:
-    with Store.open(_context.database_path(args), read_only=args.dry_run) as store:
+    with Store.open(_context.database_path(args), read_only=args.dry_run, create=False) as store:
         planned = store.delete(args.sessions, purge=args.purge, dry_run=True)
         if args.dry_run:
             _removing.tell(args, planned, done=False)
             return 0
         if not _removing.may_go_on(args, planned):
             return 1
+        if not args.purge:  # a copy would keep what is to be gone
+            _removing.back_up_first(args, store)
         removal = store.delete(args.sessions, purge=args.purge)
         _removing.tell(args, removal, done=True)
         if args.purge:

@@ -47,13 +47,16 @@ def run(args: Namespace) -> int:
         "before": _context.moment(args, args.before),
         "empty": args.empty,
     }
-    with Store.open(_context.database_path(args), read_only=args.dry_run) as store:
+    with Store.open(_context.database_path(args), read_only=args.dry_run, create=False) as store:
         planned = store.prune(**filters, dry_run=True)
         if args.dry_run or not planned.sessions:
             _removing.tell(args, planned, done=False)
+            if not planned.sessions:
+                _context.hint_at_agent(args.source)
             return 0
         if not _removing.may_go_on(args, planned):
             return 1
+        _removing.back_up_first(args, store)
         shown = [one.id for one in planned.sessions]
         _removing.tell(args, store.prune(**filters, among=shown), done=True)
     if not args.json:
@@ -62,7 +65,7 @@ def run(args: Namespace) -> int:
 
 
 def _forget(args: Namespace) -> int:
-    with Store.open(_context.database_path(args)) as store, store.atomic():
+    with Store.open(_context.database_path(args), create=False) as store, store.atomic():
         freed = [one for given in args.forget for one in store.forget_pruned(given)]
     if args.json:
         write_report_json(sys.stdout, {"forgotten": freed})

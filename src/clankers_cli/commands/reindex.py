@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
+from clankers.formats import write_report_json
 from clankers.store import Store
 from clankers_cli import _context
 
@@ -19,7 +21,11 @@ def configure(parser: ArgumentParser) -> None:
 
 
 def run(args: Namespace) -> int:
-    with Store.open(_context.database_path(args)) as store:
+    with Store.open(_context.database_path(args), create=False) as store:
         store.rebuild_index()
-    print("the search index was built anew")
-    return 0
+        problems = store.check_index()
+    if args.json:
+        write_report_json(sys.stdout, {"problems": problems})
+    else:
+        print("the search index was built anew")
+    return 1 if problems else 0

@@ -83,6 +83,8 @@ def run(args: argparse.Namespace) -> int:
         write_report_json(sys.stdout, found.to_dict())
     else:
         _print(found, _context.shown_zone(args), args.limit)
+        if not found.hits:
+            _context.hint_at_agent(args.source)
     return 0
 
 

@@ -87,6 +87,7 @@ def _list(args: Namespace, store: Store) -> None:
         print(report_table(columns, [_row(session, zone) for session in shown]))
     else:
         print("no sessions")
+        _context.hint_at_agent(args.source)
     if len(found) > len(shown):
         print(
             f"only the newest {limit} are shown; --limit and --offset show others", file=sys.stderr

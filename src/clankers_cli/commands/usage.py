@@ -95,6 +95,7 @@ def _totals(args: Namespace) -> None:
         print(_told(args.by, report))
     else:
         print(_nothing(args))
+        _context.hint_at_agent(args.source)
 
 
 def _blocks(args: Namespace) -> None:
@@ -117,6 +118,7 @@ def _blocks(args: Namespace) -> None:
         print(_table(columns, rows, left={0, 1, 2, 6}))
     else:
         print(_nothing(args))
+        _context.hint_at_agent(args.source)
 
 
 def _told(by: str, report: UsageReport) -> str:

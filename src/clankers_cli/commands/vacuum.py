@@ -29,7 +29,7 @@ def configure(parser: ArgumentParser) -> None:
 
 
 def run(args: Namespace) -> int:
-    with Store.open(_context.database_path(args), read_only=args.report) as store:
+    with Store.open(_context.database_path(args), read_only=args.report, create=False) as store:
         if args.report:
             _report(args, store.size())
             return 0

@@ -9,7 +9,7 @@ from clankers.store._schema import SCHEMA_VERSION
 from clankers.store.search._find import Finder, Found, titled
 from clankers.store.search._index import INDEXED, PROSE, is_behind
 from clankers.store.search._snippets import snippet
-from clankers.store.search._suggest import suggestion
+from clankers.store.search._suggest import is_known, suggestion
 from clankers.store.search._terms import Words
 from clankers.store.search._wanted import PLACES, Filters, exactly, understood
 
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 DEFAULT_LIMIT = 20
 LONGEST_SEARCH = 2_000
 _MOST_HITS = 1_000_000
+_AROUND_WORDS = ".,;:!?()[]{}\"'`*<>"
 # Whoever holds the lock for longer is importing; the search looks at the new rows itself.
 _UPDATE_PATIENCE_MS = 100
 
@@ -349,5 +350,9 @@ def _add_unsearched(indexed: Indexed, found: Found, result: SearchResult) -> Non
 
 def _suggest(connection: apsw.Connection, wanted: Wanted, result: SearchResult) -> None:
     for term in wanted.terms:
-        if term.kind == "word" and (near := suggestion(connection, term.text)):
+        bare = term.text.strip(_AROUND_WORDS)
+        if term.kind == "exact" and bare != term.text and is_known(connection, bare):
+            # Out of a sentence a word may bring its punctuation along.
+            result.suggestions.append(bare)
+        elif term.kind == "word" and (near := suggestion(connection, term.text)):
             result.suggestions.append(near)

@@ -30,6 +30,11 @@ def suggestion(connection: apsw.Connection, word: str) -> str | None:
     return max(near, key=lambda one: (_frequency(connection, one), one), default=None)
 
 
+def is_known(connection: apsw.Connection, word: str) -> bool:
+    """True when the index has the word itself."""
+    return bool(_known(connection, [word.lower()]))
+
+
 def _one_edit_from(word: str) -> Iterator[str]:
     """Every word with one letter more, less, changed, or changed with its neighbour."""
     for place in range(len(word) + 1):
