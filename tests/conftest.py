@@ -53,6 +53,12 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
+def agent_variables() -> tuple[str, ...]:
+    """What any importer reads of the environment, but for what other programs read as well."""
+    return AGENT_VARIABLES
+
+
+@pytest.fixture
 def corpus() -> Path:
     """Real transcripts with an independent count; not part of this repository."""
     if not CORPUS.is_dir():

@@ -355,6 +355,16 @@ POOL: list[Any] = [
 ]
 
 
+def test_a_call_without_an_id(tmp_path: Path) -> None:
+    """It is known by its message and its place in there."""
+    made = {"type": "tool_use", "name": "Bash", "input": {"cmd": "ls"}}
+    found = imported(tmp_path, thread(prompt(0, "Go"), answer(1, "I look.", made, made)))
+    assert [(one.id, one.tool_name) for one in found.tools] == [
+        (f"{THREAD}:1-1", "Bash"),
+        (f"{THREAD}:1-2", "Bash"),
+    ]
+
+
 @given(st.one_of(mutated(POOL), JSON))
 @settings(max_examples=200, deadline=None)
 def test_no_document_raises_and_every_record_is_counted(document: Any) -> None:

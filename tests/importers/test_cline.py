@@ -219,13 +219,25 @@ def test_input_below_the_cache_is_the_rest(tmp_path: Path) -> None:
 
 
 def test_what_was_undone_and_what_subagents_used(tmp_path: Path) -> None:
-    """Both were billed, and stand in the file as sums."""
+    """Both stand in the file as sums; the requests of the first may have been counted before."""
     undone = say("deleted_api_reqs", 3, {"tokensIn": 70, "tokensOut": 7, "cost": 0.5})
     others = say("subagent_usage", 4, {"source": "subagents", "tokensIn": 9, "tokensOut": 8})
     task(tmp_path, ui_messages=[request(1, 1, 2), undone, others])
     found = read(tmp_path)
-    assert found.used == [(1, 0, 0, 2), (70, 0, 0, 7), (9, 0, 0, 8)]
-    assert [one.is_sidechain for one in found.usage] == [False, False, True]
+    assert found.used == [(1, 0, 0, 2), (9, 0, 0, 8)]
+    assert [one.is_sidechain for one in found.usage] == [False, True]
+    task(tmp_path / "only", ui_messages=[undone])
+    (alone,) = read(tmp_path / "only").usage
+    assert (alone.input_tokens, alone.cost_reported, alone.estimated) == (70, 500_000, True)
+
+
+def test_an_undo_between_two_imports(tmp_path: Path) -> None:
+    """What an import saw before it was undone is counted, and not again in the sum of it."""
+    task(tmp_path, ui_messages=[request(1, 1, 2), request(2, 70, 7)])
+    assert read(tmp_path).used == [(1, 0, 0, 2), (70, 0, 0, 7)]
+    undone = say("deleted_api_reqs", 3, {"tokensIn": 70, "tokensOut": 7, "cost": 0.5})
+    task(tmp_path, ui_messages=[request(1, 1, 2), undone])
+    assert read(tmp_path).used == [(1, 0, 0, 2), (70, 0, 0, 7)]
 
 
 def test_errors_and_compactions(tmp_path: Path) -> None:

@@ -222,6 +222,28 @@ def test_a_subagent_and_a_fork(tmp_path: Path) -> None:
     assert read(tmp_path).sessions[SESSION].relationship == "fork"
 
 
+@pytest.mark.parametrize("cut", range(1, 6))
+def test_calls_that_a_provider_counts_anew(tmp_path: Path, cut: int) -> None:
+    """Each message has its own, also when it is read in pieces; results go to the latest."""
+    records = [
+        start(),
+        message("assistant", [call("call_0", "LS", {"n": 1})], "m1", 1),
+        message("user", [result("call_0", "one")], "r1", 2),
+        message("assistant", [call("call_0", "LS", {"n": 2})], "m2", 3),
+        message("user", [result("call_0", "two")], "r2", 4),
+    ]
+    transcript(tmp_path / "whole", *records)
+    found = read(tmp_path / "whole")
+    assert [(one.id, one.tool_input, one.tool_output) for one in found.tools] == [
+        (f"{SESSION}:call_0", '{"n":1}', '"one"'),
+        (f"{SESSION}:call_0#2", '{"n":2}', '"two"'),
+    ]
+    transcript(tmp_path / "cut", *records[:cut])
+    read(tmp_path / "cut")
+    transcript(tmp_path / "cut", *records)
+    assert read(tmp_path / "cut") == found
+
+
 def test_errors_and_compactions(tmp_path: Path) -> None:
     """A turn that failed says why; a summary is not what the user said."""
     transcript(

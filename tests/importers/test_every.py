@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from hypothesis import given, settings
@@ -54,6 +54,16 @@ def test_roots_are_below_the_home_it_is_given(agent: str, tmp_path: Path) -> Non
     roots = importer(agent).roots({}, tmp_path)
     assert roots
     assert all(root.is_relative_to(tmp_path) for root in roots)
+
+
+@EVERY
+def test_a_variable_may_name_the_home(
+    agent: str, agent_variables: tuple[str, ...], tmp_path: Path, home: Path
+) -> None:
+    """As `~`, which programs that start others do not replace."""
+    roots = importer(agent).roots(dict.fromkeys(agent_variables, "~/moved"), tmp_path)
+    assert not any(part.startswith("~") for root in roots for part in root.parts)
+    assert all(root.is_relative_to(tmp_path) or root.is_relative_to(home) for root in roots)
 
 
 @EVERY
@@ -120,9 +130,162 @@ def test_anything_may_be_in_a_file(agent: str, folder: Path, data: st.DataObject
     path.write_bytes(content)
     importer(agent).recognises(path)
     for batch in read_all(agent, path) or []:
-        assert batch.lines >= 0
-        assert all(one.session_id for one in batch.messages)
-        assert all(one.session_id for one in batch.usage)
+        assert min(batch.imported, batch.noise, batch.unknown) >= 0
+        assert batch.malformed == sorted({n for n in batch.malformed if n > 0})
+        rows: list[Any] = [*batch.messages, *batch.tools, *batch.errors, *batch.compactions]
+        assert all(one.session_id and one.id.startswith(f"{one.session_id}:") for one in rows)
+        assert all(one.session_id and one.id.startswith(f"{agent}:") for one in batch.usage)
+
+
+@EVERY
+def test_a_damaged_database_is_nobodys(agent: str, tmp_path: Path) -> None:
+    """It is refused for what it is where it is read, not where it is looked at."""
+    path = tmp_path / f"{agent}.db"
+    path.write_bytes(b"SQLite format 3\0")
+    assert not importer(agent).recognises(path)
+
+
+# A record of each agent with something nested in it that its importer looks into.
+NESTING = {
+    "amp": (
+        "T-1.json",
+        (
+            '{"id":"T-1","messages":[{"role":"assistant","content":[{"type":"tool_use","id":"c",'
+            '"input":@}]},{"role":"user","content":[{"type":"tool_result","toolUseID":"c","run":'
+            '{"status":"error","result":@}}]}]}'
+        ),
+    ),
+    "claude-code": (
+        "11111111-1111-4111-8111-111111111111.jsonl",
+        (
+            '{"type":"user","uuid":"u","sessionId":"s","message":{"role":"user","content":'
+            '[{"type":"tool_result","tool_use_id":"c","is_error":true,"content":@}]},'
+            '"toolUseResult":@}'
+        ),
+    ),
+    "cline": (
+        "ui_messages.json",
+        '[{"ts":1,"say":"api_req_started","text":"{\\"tokensIn\\":1,\\"x\\":@}"}]',
+    ),
+    "codex": (
+        "rollout-2026-01-01T00-00-00-11111111-1111-4111-8111-111111111111.jsonl",
+        (
+            '{"type":"response_item","payload":{"type":"function_call_output","call_id":"c",'
+            '"output":@}}'
+        ),
+    ),
+    "copilot": (
+        "11111111-1111-4111-8111-111111111111.jsonl",
+        '{"type":"tool.execution_complete","data":{"toolCallId":"c","success":false,"result":@}}',
+    ),
+    "cursor": (
+        "agent-transcripts/11111111-1111-4111-8111-111111111111.jsonl",
+        '{"role":"user","message":{"content":[{"type":"tool_result","content":@}]}}',
+    ),
+    "droid": (
+        "11111111-1111-4111-8111-111111111111.jsonl",
+        (
+            '{"type":"message","id":"a","message":{"role":"user","content":[{"type":"tool_result",'
+            '"tool_use_id":"c","content":@}]}}'
+        ),
+    ),
+    "gemini": (
+        "session-a.jsonl",
+        '{"id":"1","type":"gemini","content":@,"toolCalls":[{"id":"c","args":@,"result":@}]}',
+    ),
+    "goose": (
+        "20250131_235959.jsonl",
+        (
+            '{"role":"user","created":1,"content":[{"type":"toolResponse","id":"c","toolResult":'
+            '{"status":"error","error":@}}]}'
+        ),
+    ),
+    "gptme": (
+        "conversation.jsonl",
+        '{"role":"user","content":@,"timestamp":"2026-01-01T00:00:00"}',
+    ),
+    "grok": (
+        "updates.jsonl",
+        (
+            '{"params":{"update":{"sessionUpdate":"tool_call_update","toolCallId":"c",'
+            '"status":"failed","rawOutput":@}}}'
+        ),
+    ),
+    "kimi": (
+        "wire.jsonl",
+        (
+            '{"type":"context.append_message","message":{"role":"tool","toolCallId":"c",'
+            '"isError":true,"content":@}}'
+        ),
+    ),
+    "pi": (
+        "2026-01-01T00-00-00-000Z_11111111-1111-4111-8111-111111111111.jsonl",
+        (
+            '{"type":"message","id":"a","message":{"role":"toolResult","toolCallId":"c",'
+            '"isError":true,"content":@}}'
+        ),
+    ),
+    "qwen-code": (
+        "chats/11111111-1111-4111-8111-111111111111.jsonl",
+        (
+            '{"uuid":"b","type":"tool_result","message":{"parts":[{"functionResponse":{"id":"c",'
+            '"response":{"error":@}}}]}}'
+        ),
+    ),
+}
+LISTS, OBJECTS = ("[", "1", "]"), ('{"a":', "1", "}")
+
+
+@pytest.mark.parametrize("kind", [LISTS, OBJECTS])
+@EVERY
+def test_a_value_nested_deeply(agent: str, kind: tuple[str, str, str], tmp_path: Path) -> None:
+    """However deep it is, what stands beside it is read: nothing is raised, each line counts once."""
+    begin, middle, end = kind
+    name, record = NESTING.get(agent, ("session.jsonl", '{"type":"message","message":@}'))
+    path = tmp_path / "sessions" / name
+    path.parent.mkdir(parents=True)
+    one = importer(agent)
+    for levels in (30, 200, 340, 480, 900, 2_000, 100_000):
+        line = record.replace("@", begin * levels + middle + end * levels)
+        path.write_text(line if name.endswith(".json") else f"{line}\n{{}}\n{line}\n")
+        one.recognises(path)
+        for found in map(Path, one.find(tmp_path)):
+            one.recognises(found)
+            batches = read_all(agent, found)
+            assert batches is not None
+            if found.suffix == ".jsonl":
+                assert sum(batch.lines for batch in batches) == 3
+
+
+PIPES = (
+    *("x.jsonl", "session-x.jsonl", "session-x.json", "wire.jsonl", "events.jsonl"),
+    *("T-1.json", "rollout-x.jsonl", "x.settings.json", "conversation.jsonl", "updates.jsonl"),
+    *("summary.json", "ui_messages.json", "x.messages.json", "store.db", "state.vscdb"),
+    *("opencode.db", "sessions.db", "ses_1.json", "msg_1.json", "x.txt"),
+)
+FOLDERS = ("chats", "tmp/p/chats", "agent-transcripts", "storage/session/p", "agents/main", "x/s")
+
+
+@EVERY
+def test_pipes_are_not_waited_for(agent: str, tmp_path: Path) -> None:
+    """A pipe with the name of a session would never end: looking for sessions goes on at once."""
+    for folder in FOLDERS:
+        (tmp_path / "root" / folder).mkdir(parents=True, exist_ok=True)
+        for name in PIPES:
+            os.mkfifo(tmp_path / "root" / folder / name)
+    act = (
+        "import sys; from pathlib import Path; from clankers.importers import importer\n"
+        "one, root = importer(sys.argv[1]), Path(sys.argv[2])\n"
+        "found = list(map(Path, one.find(root)))\n"
+        "for path in sorted(root.rglob('*')) + found:\n"
+        "    try:\n"
+        "        one.recognises(path)\n"
+        "    except OSError:\n"
+        "        pass\n"
+    )
+    subprocess.run(
+        [sys.executable, "-c", act, agent, str(tmp_path / "root")], check=True, timeout=30
+    )
 
 
 @pytest.mark.slow

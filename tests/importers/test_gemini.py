@@ -205,6 +205,24 @@ def test_a_result_among_those_of_other_calls(tmp_path: Path) -> None:
     assert [one.tool_output for one in found.tools] == ['"one"', '"two"']
 
 
+def test_calls_that_a_provider_counts_anew(tmp_path: Path) -> None:
+    """Each message has its own, also when one is said again with what it gained."""
+    waiting = call("call_0", "read_file", 4, status="scheduled")
+    found = imported(
+        tmp_path,
+        header(),
+        answer(
+            "a1", "", 2, toolCalls=[call("call_0", "ls", 2, result=result("call_0", output="1"))]
+        ),
+        answer("a2", "", 4, toolCalls=[waiting]),
+        answer("a2", "", 4, toolCalls=[{**waiting, "result": result("call_0", output="2")}]),
+    )
+    assert [(one.id, one.message_id, one.tool_name, one.tool_output) for one in found.tools] == [
+        (f"{SESSION}:call_0", f"{SESSION}:a1", "ls", '"1"'),
+        (f"{SESSION}:call_0#2", f"{SESSION}:a2", "read_file", '"2"'),
+    ]
+
+
 def test_images_are_attachments(tmp_path: Path) -> None:
     """A picture in a prompt or in a result is stored once, and referred to."""
     picture = {"inlineData": {"mimeType": "image/png", "data": PIXEL}}

@@ -147,6 +147,24 @@ def test_project_by_marker(tmp_path: Path) -> None:
     assert project_of(found) == (ENGINE, "engine")
 
 
+@pytest.mark.parametrize(
+    "written", ["", "engine", "a\nb", f"{ENGINE}\n-----BEGIN KEY-----", "/" + "x" * 1_000]
+)
+def test_a_marker_that_is_no_path(tmp_path: Path, written: str) -> None:
+    """Only one line with an absolute path is a project."""
+    path = chat_in(tmp_path, header(), user("u1", "Hi", 1))
+    (path.parent.parent / ".project_root").write_text(written)
+    assert stored("gemini", path, tmp_path / "clankers.db").session.project_path is None
+
+
+def test_a_marker_that_is_a_link(tmp_path: Path) -> None:
+    """It may lead to any file of the user's, and is not followed."""
+    path = chat_in(tmp_path, header(), user("u1", "Hi", 1))
+    (tmp_path / "elsewhere").write_text(ENGINE)
+    (path.parent.parent / ".project_root").symlink_to(tmp_path / "elsewhere")
+    assert stored("gemini", path, tmp_path / "clankers.db").session.project_path is None
+
+
 def test_project_by_registry(tmp_path: Path) -> None:
     """The registry has the short name of each folder."""
     path = chat_in(tmp_path, header(), user("u1", "Hi", 1))

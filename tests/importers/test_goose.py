@@ -11,11 +11,13 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import apsw
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from clankers.importers import Batch, Collection, Entry, importer
+from clankers.errors import ImporterError
+from clankers.importers import Batch, Collection, Entry, Resume, importer
 from clankers.importing import import_sessions
 from clankers.store import Store
 from importers._mangled import lines, mutated
@@ -23,6 +25,8 @@ from importers._stored import Found, Record, counted, stored, write_lines
 
 GOOSE: Collection = importer("goose")  # type: ignore[assignment]
 SESSION, CHILD = "20251201_1", "20251201_2"
+# What they are called here, by the moment in which both began.
+FIRST_ID, CHILD_ID = "20251201_1-a8e171b4", "20251201_2-a8e171b4"
 NOON = 1_764_590_400  # 2025-12-01T12:00:00Z
 PIXEL = base64.b64encode(b"a picture").decode()
 
@@ -182,7 +186,7 @@ def test_a_conversation(database: Database) -> None:
     assert found.tools[1].error_message == "no such tool"
     session = found.session
     assert (session.id, session.title, session.model) == (
-        SESSION,
+        FIRST_ID,
         "Counting gears",
         "claude-sonnet-4-5",
     )
@@ -201,9 +205,9 @@ def test_the_ledger(database: Database) -> None:
     assert found.used == [(200, 700, 100, 50), (200, 0, 0, 50)]
     assert [one.reasoning_tokens for one in found.usage] == [0, 30]
     assert [one.cost_reported for one in found.usage] == [20_000, None]
-    assert [one.id for one in found.usage] == [f"goose:{SESSION}:1", f"goose:{SESSION}:2"]
+    assert [one.id for one in found.usage] == [f"goose:{FIRST_ID}:1", f"goose:{FIRST_ID}:2"]
     assert found.usage[0].occurred_at == NOON * 1000 + 1000
-    assert [one.id for one in found.compactions] == [f"{SESSION}:ledger-2"]
+    assert [one.id for one in found.compactions] == [f"{FIRST_ID}:ledger-2"]
 
 
 def test_totals_without_a_ledger(tmp_path: Path) -> None:
@@ -215,8 +219,8 @@ def test_totals_without_a_ledger(tmp_path: Path) -> None:
         database.say("user", 1, words("Hi"))
         found = read(database)
         assert found.used == [(300, 0, 0, 40)]
-        assert [one.id for one in found.usage] == [f"goose:{SESSION}"]
-        assert [one.native_id for one in found.messages] == [f"msg_{SESSION}_1"]
+        assert [one.id for one in found.usage] == [f"goose:{FIRST_ID}"]
+        assert [one.native_id for one in found.messages] == ["at-1764590401000-user"]
         assert found.session.title == "Hi"
 
 
@@ -237,7 +241,7 @@ def test_an_upgrade_counts_nothing_twice(tmp_path: Path) -> None:
         )
         found = read(database)
         assert sorted(found.used) == [(100, 0, 0, 10), (300, 0, 0, 40)]
-        assert {one.id for one in found.usage} == {f"goose:{SESSION}", f"goose:{SESSION}:2"}
+        assert {one.id for one in found.usage} == {f"goose:{FIRST_ID}", f"goose:{FIRST_ID}:2"}
         assert len(found.messages) == 1
 
 
@@ -251,9 +255,9 @@ def test_names_parents_and_what_nobody_saw(database: Database) -> None:
     database.say("user", 2, words("Go on"), metadata_json='{"userVisible": true}')
     found = read(database)
     assert found.spoken == [("system", "Summary"), ("user", "Go on")]
-    assert found.sessions[SESSION].title == "Go on"
-    child = found.sessions[CHILD]
-    assert (child.title, child.parent_id, child.relationship) == ("Dig", SESSION, "subagent")
+    assert found.sessions[FIRST_ID].title == "Go on"
+    child = found.sessions[CHILD_ID]
+    assert (child.title, child.parent_id, child.relationship) == ("Dig", FIRST_ID, "subagent")
 
 
 def test_parts_of_one_answer_share_an_id(database: Database) -> None:
@@ -299,7 +303,97 @@ def test_only_a_changed_session_is_read_again(database: Database) -> None:
         database.say("assistant", 2, words("Hello"), message_id="a1")
         report = import_sessions(store, ["goose"], path=database.path)
         assert report.lines == 3
-        assert [one.text_content for one in store.messages(SESSION)] == ["Hi", "Hello"]
+        assert [one.text_content for one in store.messages(FIRST_ID)] == ["Hi", "Hello"]
+
+
+def test_rows_taken_away_and_written(database: Database) -> None:
+    """Two rows taken away and one written are a change, whatever their numbers add up to."""
+    database.session()
+    for second in (1, 2, 3):
+        database.say("user", second, words("Hi"))
+    before = list(GOOSE.entries(database.path) or ())
+    database.connection.execute("DELETE FROM messages WHERE id IN (1, 2)")
+    database.say("user", 4, words("Ho"))
+    after = list(GOOSE.entries(database.path) or ())
+    assert len(after) == 1
+    assert after != before
+
+
+def test_a_name_given_in_the_same_second(database: Database) -> None:
+    """What a session's own row says is a change as well."""
+    database.session(name="New Chat")
+    before = list(GOOSE.entries(database.path) or ())
+    database.connection.execute("UPDATE sessions SET name = 'Old Chat'")
+    after = list(GOOSE.entries(database.path) or ())
+    assert len(after) == 1
+    assert after != before
+
+
+# One id, several sessions
+
+
+def test_two_databases_count_alike(tmp_path: Path) -> None:
+    """The first session of a day has one id on every machine, and is not the same session."""
+    for name, second in (("a", 0), ("b", 1)):
+        database = Database(tmp_path / name / "goose" / "sessions")
+        with closing(database.connection):
+            database.session(created_at=f"2025-12-01 12:00:0{second}")
+            database.session(
+                CHILD,
+                created_at=f"2025-12-01 12:00:3{second}",
+                parent_session_id=SESSION,
+                name=name,
+            )
+            database.say("user", second, words(name), message_id=f"msg_{SESSION}_1")
+            database.use(2, 100 + second, 10)
+            stored("goose", database.path, tmp_path / "archive.db")
+    found = stored("goose", tmp_path / "a", tmp_path / "archive.db")
+    assert sorted(found.spoken) == [("user", "a"), ("user", "b")]
+    assert sorted(found.used) == [(100, 0, 0, 10), (101, 0, 0, 10)]
+    assert sorted(found.sessions)[:2] == ["20251201_1-3bd798e2", FIRST_ID]
+    children = [one for one in found.sessions.values() if one.id.startswith(CHILD)]
+    assert sorted(str(one.parent_id) for one in children) == ["20251201_1-3bd798e2", FIRST_ID]
+
+
+def test_an_id_that_is_given_again(database: Database) -> None:
+    """Goose gives the number of a session that was deleted to the next one."""
+    archive = database.path.parent.parent / "archive.db"
+    database.session(name="First")
+    database.say("user", 1, words("First"), message_id="u1")
+    stored("goose", database.path, archive)
+    database.connection.executescript("DELETE FROM messages; DELETE FROM sessions;")
+    database.session(name="Second", created_at="2025-12-01 12:30:00")
+    database.say("user", 2, words("Second"), message_id="u2")
+    found = stored("goose", database.path, archive)
+    assert [one.title for one in found.sessions.values()] == ["Second", "First"]
+    assert found.sessions[FIRST_ID].message_count == 1
+
+
+def test_a_parent_that_is_gone(database: Database) -> None:
+    """Its row said when it began, so that its id is no longer known; it is none, not a wrong one."""
+    database.session(CHILD, parent_session_id=SESSION)
+    assert read(database).session.parent_id is None
+
+
+def test_a_conversation_that_is_rewritten(tmp_path: Path) -> None:
+    """Before messages had ids Goose wrote all of them anew; each is there once, also later."""
+    database = Database(tmp_path / "goose" / "sessions", later=False)
+    with closing(database.connection):
+        database.session()
+        database.say("user", 1, words("Hi"))
+        database.say("assistant", 1, words("Hello"))
+        database.say("assistant", 1, words("there"))
+        first = read(database)
+        database.connection.execute("DELETE FROM messages")
+        database.say("user", 1, words("Hi"))
+        database.say("assistant", 1, words("Hello"))
+        database.say("assistant", 1, words("there"))
+        database.say("user", 9, words("Ho"))
+        assert read(database).messages[:3] == first.messages
+        database.upgrade()
+        database.say("assistant", 9, words("Yes"), message_id="msg_x")
+        found = read(database)
+        assert [said for _, said in found.spoken] == ["Hi", "Hello", "there", "Ho", "Yes"]
 
 
 def test_a_database_that_is_being_written(database: Database) -> None:
@@ -386,6 +480,54 @@ def test_what_the_database_took_over_is_not_said_twice(database: Database) -> No
     assert [one.session_id for one in found.messages].count("20251201_120000") == 1
     assert found.sessions["20251130_120000"].message_count == 3
     assert found.report.noise == 5
+
+
+@pytest.mark.parametrize("later", [False, True])
+def test_a_file_and_then_the_database(tmp_path: Path, *, later: bool) -> None:
+    """Read before Goose took it over, a file's session is the same one and said once."""
+    archive, key = tmp_path / "archive.db", "20251201_120000"
+    path = legacy(tmp_path, *LEGACY)
+    before = stored("goose", path, archive)
+    database = Database(path.parent, later=later)
+    with closing(database.connection):
+        # The file system told Goose when it began, which is not what its name says.
+        database.session(
+            key,
+            created_at="2025-12-03 08:00:00",
+            accumulated_total_tokens=340,
+            accumulated_input_tokens=300,
+            accumulated_output_tokens=40,
+        )
+        for number, line in enumerate(LEGACY[1:]):
+            own = {"message_id": f"msg_{key}_uuid-{number}"} if later else {}
+            database.say(line["role"], number, *line["content"], session=key, **own)
+        found = stored("goose", path.parent, archive)
+    assert list(found.sessions) == list(before.sessions) == [key]
+    assert found.spoken == before.spoken
+    assert found.used == before.used == [(300, 0, 0, 40)]
+    assert len(found.tools) == 1
+
+
+def test_a_file_that_was_given_a_name(tmp_path: Path) -> None:
+    """A name tells nothing apart; what the header says of the beginning does, else the folder."""
+    named = stored("goose", legacy(tmp_path / "a", *LEGACY, name="gears"), tmp_path / "a.db")
+    born = {**HEADER, "created_at": "2025-12-01 12:00:00"}
+    path = legacy(tmp_path / "b", born, *LEGACY[1:], name="gears")
+    told = stored("goose", path, tmp_path / "b.db")
+    assert list(named.sessions) == ["gears-5732a070"]
+    assert list(told.sessions) == ["gears-a8e171b4"]
+
+
+def test_a_database_that_cannot_be_asked(database: Database) -> None:
+    """As long as nobody knows what the database took over, a file beside it is not read."""
+    path = legacy(database.path.parent.parent.parent, *LEGACY)
+    database.session("20251201_120000")
+    database.connection.execute("PRAGMA journal_mode = DELETE")
+    with closing(apsw.Connection(str(database.path))) as owner:
+        owner.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(ImporterError, match="locked"):
+            list(GOOSE.read(path, Resume()))
+    assert sum(batch.noise for batch in GOOSE.read(path, Resume())) == 5
 
 
 def test_where_it_looks(tmp_path: Path, database: Database) -> None:

@@ -168,6 +168,25 @@ def test_a_fork_counts_once(tmp_path: Path) -> None:
     assert found.used == [(3, 20, 5, 7), (4, 0, 0, 8)]
 
 
+def test_messages_without_times_of_two_conversations(tmp_path: Path) -> None:
+    """Their lines have the same numbers; what each used counts."""
+    said = answer("Hi", 1, usage=usage(5, 6))
+    del said["timestamp"]
+    for name in ("one", "two"):
+        folder_of(tmp_path, said, name=name)
+    found = stored("gptme", tmp_path / "logs", tmp_path / "clankers.db")
+    assert found.used == [(5, 0, 0, 6), (5, 0, 0, 6)]
+
+
+def test_settings_that_are_a_link(tmp_path: Path) -> None:
+    """They may lead to any file of the user's, and are not followed."""
+    (tmp_path / "elsewhere").write_text('[chat]\nname = "Hunter"\n')
+    folder = folder_of(tmp_path, *TALK)
+    (folder / "config.toml").symlink_to(tmp_path / "elsewhere")
+    found = stored("gptme", folder, tmp_path / "clankers.db")
+    assert found.session.title == "How high is the tide?"
+
+
 def test_what_stands_beside_it(tmp_path: Path) -> None:
     """The name, and the project: where the link leads, else what the settings say."""
     folder = folder_of(tmp_path, said("user", "hello", 1))

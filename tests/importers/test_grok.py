@@ -238,6 +238,23 @@ def test_a_history_alone(tmp_path: Path) -> None:
     assert found.counts == (8, 0, 0, 0)
 
 
+def test_a_call_in_both_stays_in_its_place(tmp_path: Path) -> None:
+    """The history says where it was, and the log, read after it, when."""
+    said = {"id": "c1", "type": "function", "function": {"name": "read_file", "arguments": "{}"}}
+    history = [
+        {"type": "user", "content": "How high?"},
+        {"type": "assistant", "content": "I look.", "tool_calls": [said]},
+        {"type": "assistant", "content": "Two metres."},
+    ]
+    updates = [call("c1", 3, path="tide.csv"), ended("c1", 4, "2 m")]
+    folder = folder_of(tmp_path, updates, history)
+    found = stored("grok", folder, tmp_path / "clankers.db")
+    (read,) = found.tools
+    _asked, looked, told = found.messages
+    assert (looked.seq or 0) < (read.seq or 0) < (told.seq or 0)
+    assert (read.tool_input, read.tool_output) == ('{"path":"tide.csv"}', '"2 m"')
+
+
 def test_both_are_one_conversation(tmp_path: Path) -> None:
     """The log is preferred, also when an earlier import knew the history only."""
     folder = folder_of(tmp_path, None, HISTORY)

@@ -334,6 +334,15 @@ def _recognises(one: Any, path: Path) -> bool:
         return False
 
 
+def test_a_state_that_is_a_link(tmp_path: Path) -> None:
+    """It may lead to any file of the user's, and is not followed."""
+    path = write_lines(tmp_path / "sessions" / SESSION / "agents/main/wire.jsonl", TALK)
+    (tmp_path / "elsewhere").write_text(json.dumps({"title": "Hunter"}))
+    (path.parent.parent.parent / "state.json").symlink_to(tmp_path / "elsewhere")
+    found = stored("kimi", path, tmp_path / "clankers.db")
+    assert found.session.title == "How high is the tide?"
+
+
 @given(records=lines([*TALK, *OLD]), cut=st.integers(0, 600))
 @settings(max_examples=80, deadline=None)
 def test_damaged_logs(records: list[bytes], cut: int) -> None:

@@ -385,6 +385,35 @@ HEADERS: list[Record] = [
 ]
 
 
+@pytest.mark.parametrize("given_", [{}, {"id": ""}, {"id": 5}])
+def test_a_call_without_an_id(tmp_path: Path, given_: Record) -> None:
+    """It is known by its message and its place in there."""
+    made = {"type": "toolCall", "name": "bash", "arguments": {"command": "ls"}, **given_}
+    path = write_lines(tmp_path / NAME, [header(), answer([made, made], "a1", None, 1)])
+    found = stored("pi", path, tmp_path / "clankers.db")
+    assert [(one.id, one.tool_name) for one in found.tools] == [
+        (f"{SESSION}:a1-0", "bash"),
+        (f"{SESSION}:a1-1", "bash"),
+    ]
+
+
+def test_calls_that_a_provider_counts_anew(tmp_path: Path) -> None:
+    """Each message has its own, and results go to the latest."""
+    records = [header()]
+    for second in (1, 3):
+        made = {"type": "toolCall", "id": "call_0", "name": "bash", "arguments": {"n": second}}
+        records.append(answer([made], f"a{second}", None, second))
+        back = message("toolResult", f"out {second}", f"r{second}", None, second + 1)
+        back["message"].update(toolCallId="call_0", isError=False)
+        records.append(back)
+    path = write_lines(tmp_path / NAME, records)
+    found = stored("pi", path, tmp_path / "clankers.db")
+    assert [(one.id, one.tool_input, one.tool_output) for one in found.tools] == [
+        (f"{SESSION}:call_0", '{"n":1}', '"out 1"'),
+        (f"{SESSION}:call_0#2", '{"n":3}', '"out 3"'),
+    ]
+
+
 @given(mutated(HEADERS), lines(POOL))
 @settings(max_examples=150, deadline=None)
 def test_no_line_raises_and_every_line_is_counted(first: Any, written: list[bytes]) -> None:

@@ -382,6 +382,23 @@ POOL: list[Record] = [
 ]
 
 
+def test_records_without_ids_of_two_sessions(tmp_path: Path) -> None:
+    """Their lines have the same numbers; what each used counts."""
+    used = {"promptTokenCount": 10, "candidatesTokenCount": 5, "totalTokenCount": 15}
+    for session in (SESSION, BRANCH):
+        said = {
+            **answer("a", None, 1, "Hi", usageMetadata=used),
+            "uuid": None,
+            "sessionId": session,
+        }
+        write_lines(tmp_path / ".qwen/projects/p/chats" / f"{session}.jsonl", [said])
+    found = stored("qwen-code", tmp_path / ".qwen", tmp_path / "clankers.db")
+    assert [one.id for one in found.usage] == [
+        f"qwen-code:{SESSION}:line-1",
+        f"qwen-code:{BRANCH}:line-1",
+    ]
+
+
 @given(lines(POOL), st.sampled_from([SESSION, "unnamed", "agent-1"]))
 @settings(max_examples=150, deadline=None)
 def test_no_line_raises_and_every_line_is_counted(log: list[bytes], name: str) -> None:

@@ -18,6 +18,7 @@ from clankers.importers._values import (
     milliseconds,
     next_seq,
     path_name,
+    provider_and_model,
     row_id,
     text,
 )
@@ -204,3 +205,19 @@ def test_next_seq(last: int, at: int | None, expected: int) -> None:
 def test_json_text_keeps_letters() -> None:
     """Compact, and findable by a search."""
     assert json_text({"a": ["für", None]}) == '{"a":["für",null]}'
+
+
+@pytest.mark.parametrize(
+    ("written", "provider", "model"),
+    [
+        ("openrouter/anthropic/claude-sonnet-4-6", "openrouter", "anthropic/claude-sonnet-4-6"),
+        ("kimi-k2", None, "kimi-k2"),
+        ("openai/", "openai", None),
+        ("/gpt-5", None, "gpt-5"),
+        ("", None, None),
+        (5, None, None),
+    ],
+)
+def test_provider_and_model(written: object, provider: str | None, model: str | None) -> None:
+    """The first part of a path is the provider."""
+    assert provider_and_model(written) == (provider, model)

@@ -189,34 +189,35 @@ class TestSessions:
         )  # fmt: skip
         store.upsert(make_message(session_id="unseen", source="codex"))
 
-    def test_newest_first_then_by_id(self, store: Store) -> None:
+    def test_by_what_happened_last_then_by_id(self, store: Store) -> None:
         """One whose time nobody knows comes last; placeholders are not listed."""
-        assert sessions_found(store) == ["b", "c", "a", "d"]
+        store.upsert(Session("aa", created_at=900))
+        assert sessions_found(store) == ["a", "aa", "b", "c", "d"]
 
     @pytest.mark.parametrize(
         ("filters", "found"),
         [
-            ({"source": "codex"}, ["c", "a"]),
+            ({"source": "codex"}, ["a", "c"]),
             ({"source": "Codex"}, []),
             ({"project": "shop"}, ["a"]),
-            ({"project": "/w/shop"}, ["b", "a"]),
-            ({"model": "gpt-5"}, ["c", "a"]),
+            ({"project": "/w/shop"}, ["a", "b"]),
+            ({"model": "gpt-5"}, ["a", "c"]),
             ({"model": "gpt-5-"}, ["a"]),
             ({"model": "gpt%"}, []),
             ({"title": "CART"}, ["a"]),
             ({"title": "0%"}, ["b"]),
             ({"title": "_"}, []),
             ({"since": 900}, ["a"]),
-            ({"since": 250}, ["b", "a"]),
+            ({"since": 250}, ["a", "b"]),
             ({"since": 251}, ["a"]),
             ({"until": 200}, ["a"]),
-            ({"until": 201}, ["b", "c", "a"]),
-            ({"since": 150, "until": 201, "source": "codex"}, ["c", "a"]),
-            ({"limit": 2}, ["b", "c"]),
+            ({"until": 201}, ["a", "b", "c"]),
+            ({"since": 150, "until": 201, "source": "codex"}, ["a", "c"]),
+            ({"limit": 2}, ["a", "b"]),
             ({"limit": 0}, []),
-            ({"limit": 2, "offset": 1}, ["c", "a"]),
+            ({"limit": 2, "offset": 1}, ["b", "c"]),
             ({"offset": 3}, ["d"]),
-            ({"source": "codex", "limit": 1, "offset": 1}, ["a"]),
+            ({"source": "codex", "limit": 1, "offset": 1}, ["c"]),
             ({"source": "\udcff"}, []),
         ],
     )
@@ -281,7 +282,7 @@ class TestOrder:
 # Statements as the store runs them, with the way SQLite must find their rows.
 WAYS = {
     "session": ("SEARCH u USING INDEX sqlite_autoindex_sessions_1 (id>? AND id<?)",),
-    "sessions": ("SCAN u USING INDEX sessions_created",),
+    "sessions": ("SCAN u USING INDEX sessions_last",),
     "messages": ("SEARCH u USING INDEX messages_session (session_id=?)",),
     "tools": ("SEARCH u USING INDEX tools_session (session_id=?)",),
     "errors": ("SEARCH u USING INDEX session_errors_session (session_id=?)",),

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from clankers.importers._batch import Batch, Collection, Importer
     from clankers.importers._blocks import Block
     from clankers.importers._documents import WHOLE, damaged, give, load_document
+    from clankers.importers._files import beginning, beside
     from clankers.importers._jsonl import decode_value
     from clankers.importers._lines import LineReader, Outcome, read_lines
     from clankers.importers._rows import (
@@ -36,7 +37,9 @@ if TYPE_CHECKING:
         remembered,
         unfolded,
     )
-    from clankers.importers._sqlite import columns, snapshot
+    from clankers.importers._sqlite import columns, digest, snapshot
+    from clankers.importers._sqlite_header import is_sqlite
+    from clankers.importers._tally import Tally
     from clankers.importers._values import (
         count,
         first_line,
@@ -44,6 +47,7 @@ if TYPE_CHECKING:
         microdollars,
         milliseconds,
         path_name,
+        provider_and_model,
         row_id,
         text,
         tokens,
@@ -54,6 +58,7 @@ _HOMES = {
     "_batch": ("Batch", "Collection", "Importer"),
     "_blocks": ("Block",),
     "_documents": ("WHOLE", "damaged", "give", "load_document"),
+    "_files": ("beginning", "beside"),
     "_jsonl": ("decode_value",),
     "_lines": ("LineReader", "Outcome", "read_lines"),
     "_rows": (
@@ -66,7 +71,9 @@ _HOMES = {
         "remembered",
         "unfolded",
     ),
-    "_sqlite": ("columns", "snapshot"),
+    "_sqlite": ("columns", "digest", "snapshot"),
+    "_sqlite_header": ("is_sqlite",),
+    "_tally": ("Tally",),
     "_values": (
         "count",
         "first_line",
@@ -74,6 +81,7 @@ _HOMES = {
         "microdollars",
         "milliseconds",
         "path_name",
+        "provider_and_model",
         "row_id",
         "text",
         "tokens",
@@ -93,15 +101,20 @@ __all__ = [
     "Outcome",
     "Resume",
     "Rows",
+    "Tally",
     "agents",
+    "beginning",
+    "beside",
     "columns",
     "count",
     "damaged",
     "decode_value",
+    "digest",
     "first_line",
     "flat",
     "give",
     "importer",
+    "is_sqlite",
     "json_text",
     "load_document",
     "member",
@@ -110,6 +123,7 @@ __all__ = [
     "objects",
     "path_in",
     "path_name",
+    "provider_and_model",
     "read_lines",
     "remembered",
     "row_id",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -9,6 +10,7 @@ import msgspec
 from clankers.errors import ImporterError
 from clankers.importers import Resume
 from clankers.importers._batch import Batch
+from clankers.importers._files import opened
 from clankers.importers._jsonl import decode_value
 
 if TYPE_CHECKING:
@@ -28,10 +30,11 @@ def load_document(path: Path) -> dict[str, Any] | list[Any] | None:
     Raises:
         ImporterError: the file is too large to be read at once.
     """
-    size = path.stat().st_size
-    if size > LARGEST_DOCUMENT:
-        raise ImporterError(f"{path.name} has {size:,} bytes, more than a document may have")
-    written = path.read_bytes()
+    with opened(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        if size > LARGEST_DOCUMENT:
+            raise ImporterError(f"{path.name} has {size:,} bytes, more than a document may have")
+        written = file.read()
     try:
         found = msgspec.json.decode(written)
     except (msgspec.DecodeError, ValueError, RecursionError):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 import msgspec
 
 from clankers.importers import Resume
+from clankers.importers._files import opened
 from clankers.importers._jsonl import decode_line, is_blank, read_chunks
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def read_lines(path: Path, resume: Resume, reader: LineReader) -> Iterator[Batch
 
     The reader's memory must be that of `resume.state`.
     """
-    with path.open("rb") as stream:
+    with opened(path) as stream:
         stream.seek(resume.offset)
         for chunk in read_chunks(stream, resume):
             end = chunk.resume.offset - sum(map(len, chunk.lines)) - len(chunk.lines)
@@ -69,12 +70,20 @@ def _batch(lines: Sequence[bytes], resume: Resume, reader: LineReader) -> Batch:
         if record is None:
             malformed.append(number)
         else:
-            counts[reader.take(record, number)] += 1
+            counts[_outcome(reader, record, number)] += 1
     rows = reader.rows
     batch = rows.batch(resume._replace(state=rows.memory.encoded()))
     batch.imported, batch.noise, batch.unknown = counts.values()
     batch.malformed = malformed
     return batch
+
+
+def _outcome(reader: LineReader, record: dict[str, Any], number: int) -> Outcome:
+    try:
+        return reader.take(record, number)
+    except RecursionError:
+        # What is nested so deeply nobody wrote to be read, and others must not be lost for it.
+        return "unknown"
 
 
 def _tail(torn: bytes, resume: Resume, reader: LineReader) -> Iterator[Batch]:
@@ -83,7 +92,7 @@ def _tail(torn: bytes, resume: Resume, reader: LineReader) -> Iterator[Batch]:
     if record is None:
         return
     before = reader.rows.memory.encoded()
-    outcome = reader.take(record, resume.line + 1)
+    outcome = _outcome(reader, record, resume.line + 1)
     # The line is read again when it is whole, from what was known before it.
     batch = reader.rows.batch(resume._replace(state=before))
     setattr(batch, outcome, 1)

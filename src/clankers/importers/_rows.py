@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 PROMPTED, NAMED, RENAMED = 1, 2, 3
 ERROR_CHARACTERS = 2_000
 _LONGEST_MS = 10**12
+# Counting begins anew within a response or a turn, which have fewer calls than these.
+_CALLS_KEPT = 256
+_DEEPEST = 32
 _PATH_ARGUMENTS = (
     "file_path",
     "filePath",
@@ -48,6 +51,8 @@ class Memory(msgspec.Struct):
 
     Importers that read from a watermark keep it as `Resume.state`. `model` is that of the
     answers to come; `notes` is for what else an importer must remember, as JSON has it.
+    `calls` are the latest ids of tool calls, each with the message that it was last met in
+    and in how many messages that makes.
     """
 
     session: Session = msgspec.field(default_factory=lambda: Session(""))
@@ -56,6 +61,7 @@ class Memory(msgspec.Struct):
     model: str | None = None
     title_rank: int = 0
     notes: dict[str, Any] = msgspec.field(default_factory=dict)
+    calls: dict[str, tuple[str | None, int]] = msgspec.field(default_factory=dict)
 
     def encoded(self) -> bytes:
         return msgspec.json.encode(self)
@@ -180,13 +186,19 @@ class Rows:
         at: int | None,
         *,
         message: str | None = None,
+        seq: int | None = None,
     ) -> Block:
         """Takes a tool call; the block that stands for it in the message `message`.
 
-        `given` is the input: any value, or JSON as text.
+        `given` is the input: any value, or JSON as text. `seq` is for a call that is told
+        again and keeps its place. An id that was met in another message is another call's,
+        see `numbered`.
         """
+        self.numbered(native_id, message)
         tool = self.tool(native_id, at)
-        if tool.seq is None:
+        if seq is not None:
+            tool.seq = seq
+        elif tool.seq is None:
             tool.seq = self.next_seq(tool.created_at)
         tool.tool_name = name or tool.tool_name
         if message is not None:
@@ -209,7 +221,7 @@ class Rows:
     ) -> ToolCall:
         """Takes the result of a tool call, before or after the call itself.
 
-        What failed without saying why is explained by its output.
+        Of several calls with that id it is the latest one's. What failed without saying why is explained by its output.
         """
         tool = self.tool(native_id, at)
         if output is not None and output != "":
@@ -225,16 +237,31 @@ class Rows:
         return tool
 
     def tool(self, native_id: str, at: int | None) -> ToolCall:
-        """The row of a call as far as this batch knows it; the store joins it with earlier ones."""
-        key = row_id(native_id)
+        """The row of the latest call with that id; the store joins it with what earlier batches say."""
+        key = row_id(self.numbered(native_id))
         when = self.date(at) or 0
         tool = self._tools.get(key)
         if tool is None:
-            tool = ToolCall(self.row(native_id), self.session.id, when, native_id=native_id)
+            tool = ToolCall(self.row(key), self.session.id, when, native_id=native_id)
             self._tools[key] = tool
         elif when < tool.created_at:
             tool.created_at = when
         return tool
+
+    def numbered(self, native_id: str, message: str | None = None) -> str:
+        """What rows call a tool call: its id, with `#2`, `#3`... behind it in further messages.
+
+        Some providers count calls anew in each response. The same message told again has
+        the same call; without a message it is the latest one.
+        """
+        calls = self.memory.calls
+        known, number = calls.pop(native_id, (message, 1))
+        if message is not None and known not in (None, message):
+            number += 1
+        calls[native_id] = message or known, number
+        if len(calls) > _CALLS_KEPT:
+            del calls[next(iter(calls))]
+        return native_id if number == 1 else f"{native_id}#{number}"
 
     # What else happened
 
@@ -326,12 +353,15 @@ def member(value: Any, name: str) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def flat(content: Any) -> str:
-    """The text of a string, of a block or of a list of blocks; of anything else its JSON."""
+def flat(content: Any, *, depth: int = 0) -> str:
+    """The text of a string, of a block or of a list of blocks; of anything else its JSON.
+
+    So is what stands in lists within more than 32 others.
+    """
     if isinstance(content, str):
         return content
-    if isinstance(content, list):
-        return "\n\n".join(filter(None, (flat(one) for one in content)))
+    if isinstance(content, list) and depth <= _DEEPEST:
+        return "\n\n".join(filter(None, [flat(one, depth=depth + 1) for one in content]))
     if isinstance(content, dict) and isinstance(content.get("text"), str):
         return str(content["text"])
     return "" if content is None else json_text(content)

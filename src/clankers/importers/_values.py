@@ -20,6 +20,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 _HALF = _MILLISECOND / 2
 _LONGEST_DATE = len("20251101")
+_DEEPEST = 32
 # The last moment of the year 9999, after which no date can be written.
 _LATEST = 253_402_300_799_999
 
@@ -92,8 +93,22 @@ def _from_epoch(value: float) -> int | None:
 
 
 def json_text(value: Any) -> str:
-    """`value` as compact JSON; text keeps its own letters instead of escapes."""
-    return msgspec.json.encode(value).decode()
+    """`value` as compact JSON; text keeps its own letters instead of escapes.
+
+    Of what is nested too deeply to be written, what lies below 32 levels is left out.
+    """
+    try:
+        return msgspec.json.encode(value).decode()
+    except RecursionError:
+        return msgspec.json.encode(_cut(value, _DEEPEST)).decode()
+
+
+def _cut(value: Any, levels: int) -> Any:
+    if isinstance(value, dict):
+        return {name: _cut(one, levels - 1) for name, one in value.items()} if levels else "…"
+    if isinstance(value, list | tuple):
+        return [_cut(one, levels - 1) for one in value] if levels else "…"
+    return value
 
 
 def first_line(value: str) -> str:
@@ -107,6 +122,12 @@ def first_line(value: str) -> str:
 def path_name(path: str) -> str:
     """The last part of a POSIX or Windows path."""
     return path.rstrip("/\\").replace("\\", "/").rpartition("/")[2] or path
+
+
+def provider_and_model(value: Any) -> tuple[str | None, str | None]:
+    """Both of `openrouter/anthropic/claude-sonnet-4-6`; what has no slash is a model."""
+    provider, slash, model = (text(value) or "").partition("/")
+    return (provider or None, model or None) if slash else (None, provider or None)
 
 
 def is_uuid(value: str) -> bool:

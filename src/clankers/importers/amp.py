@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
     from clankers.importers import Batch, Block, Outcome, Resume
 
-_HEAD_BYTES = 64 * 1024
 # Its own id comes before anything that is inside something else.
 _THREAD = re.compile(rb'\s*\{[^{}\[\]]*"id"\s*:\s*"T-')
 _MESSAGES_TOGETHER = 2_000
@@ -55,14 +54,7 @@ class Amp:
                     yield Path(folder, name)
 
     def recognises(self, path: Path) -> bool:
-        if path.suffix != ".json":
-            return False
-        try:
-            with path.open("rb") as file:
-                start = file.read(_HEAD_BYTES)
-        except OSError:
-            return False
-        return _THREAD.match(start) is not None
+        return path.suffix == ".json" and _THREAD.match(importers.beginning(path)) is not None
 
     def read(self, path: Path, resume: Resume) -> Iterator[Batch]:  # noqa: ARG002 - always whole
         thread = importers.load_document(path)
@@ -180,16 +172,22 @@ class _Thread:
     def _blocks(self, content: Any, message: str, at: int | None) -> list[Block]:
         if isinstance(content, str):
             return [importers.Block("text", content)] if content else []
-        found = (self._block(one, message, at) for one in importers.objects(content))
+        found = (
+            self._block(one, message, place, at)
+            for place, one in enumerate(importers.objects(content))
+        )
         return [one for one in found if one is not None]
 
-    def _block(self, block: dict[str, Any], message: str, at: int | None) -> Block | None:
-        kind, native_id = importers.text(block.get("type")), importers.text(block.get("id"))
+    def _block(
+        self, block: dict[str, Any], message: str, place: int, at: int | None
+    ) -> Block | None:
+        kind = importers.text(block.get("type"))
         if kind == "tool_result":
-            self._result(block, at)
-        elif kind == "tool_use" and native_id is not None:
+            self._result(block, f"{message}-{place}", at)
+        elif kind == "tool_use":
+            call = importers.text(block.get("id")) or f"{message}-{place}"
             name = importers.text(block.get("name"))
-            return self.rows.call(native_id, name, block.get("input"), at, message=message)
+            return self.rows.call(call, name, block.get("input"), at, message=message)
         elif kind == "manual_bash_invocation":
             return self._shell(block, message, at)
         elif kind == "summary":
@@ -224,10 +222,9 @@ class _Thread:
         self._ran(f"{message}-bash", importers.member(block, "toolRun"), at)
         return ran
 
-    def _result(self, block: dict[str, Any], at: int | None) -> None:
+    def _result(self, block: dict[str, Any], otherwise: str, at: int | None) -> None:
         call = importers.text(block.get("toolUseID")) or importers.text(block.get("tool_use_id"))
-        if call is None:
-            return
+        call = call or otherwise
         if run := importers.member(block, "run"):
             self._ran(call, run, at)
         else:

@@ -27,11 +27,11 @@ class Cline(VSCodeTasks):
 
         `$CLINE_SESSION_DATA_DIR` is where sessions are that are not in the latter.
         """
-        base = Path(environ.get("CLINE_DIR") or home / ".cline")
-        data = Path(environ.get("CLINE_DATA_DIR") or base / "data")
+        base = Path(environ.get("CLINE_DIR") or home / ".cline").expanduser()
+        data = Path(environ.get("CLINE_DATA_DIR") or base / "data").expanduser()
         found = [*super().roots(environ, home), data / "tasks", data / "sessions"]
         if given := environ.get("CLINE_SESSION_DATA_DIR"):
-            found.append(Path(given))
+            found.append(Path(given).expanduser())
         return found
 
     def holds_session(self, names: Iterable[str]) -> bool:

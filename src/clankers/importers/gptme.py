@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
 _CONVERSATION = "conversation.jsonl"
 _CONFIG = "config.toml"
-_HEAD_BYTES = 4096
-_LARGEST_CONFIG = 1024 * 1024
 _COUNTS = (
     "input_tokens",
     "cache_read_tokens",
@@ -49,7 +47,7 @@ class Gptme:
     def roots(self, environ: Mapping[str, str], home: Path) -> list[Path]:
         """`$GPTME_LOGS_HOME`, else `gptme/logs` in `$XDG_DATA_HOME` or where each platform keeps data."""
         if given := environ.get("GPTME_LOGS_HOME", "").strip():
-            return [Path(given)]
+            return [Path(given).expanduser()]
         data = environ.get("XDG_DATA_HOME", "").strip()
         found = [Path(data) / "gptme"] if data else [home / ".local/share/gptme"]
         found.append(home / "Library/Application Support/gptme")
@@ -71,11 +69,7 @@ class Gptme:
             folders.sort()
 
     def recognises(self, path: Path) -> bool:
-        try:
-            with (path / _CONVERSATION).open("rb") as file:
-                start = file.read(_HEAD_BYTES).lstrip()
-        except (NotADirectoryError, FileNotFoundError):
-            return False
+        start = importers.beginning(path / _CONVERSATION, 4096).lstrip()
         return start.startswith(b'{"role":') and b'"content":' in start
 
     def entries(self, path: Path) -> Iterator[Entry]:
@@ -128,7 +122,7 @@ class _Messages:
         chat = _chat(path / _CONFIG)
         rows = self.rows
         rows.name(importers.text(chat.get("name")))
-        rows.session.provider, rows.session.model = _model(chat.get("model"))
+        rows.session.provider, rows.session.model = importers.provider_and_model(chat.get("model"))
         given = importers.text(chat.get("workspace"))
         rows.place(_link(path / "workspace") or (_absolute(given) if given else None))
 
@@ -183,7 +177,7 @@ class _Messages:
     def _answer(self, record: dict[str, Any], native_id: str, at: int | None) -> None:
         rows = self.rows
         metadata = importers.member(record, "metadata")
-        provider, rows.memory.model = _model(metadata.get("model"))
+        provider, rows.memory.model = importers.provider_and_model(metadata.get("model"))
         rows.session.provider = provider or rows.session.provider
         seq = rows.next_seq(rows.date(at))
         blocks = self._blocks(importers.text(record.get("content")) or "", native_id, at)
@@ -202,8 +196,11 @@ class _Messages:
             completion_tokens=output or None,
         )
         if fresh or read or write or output:
+            # A conversation that is copied keeps the times of its messages.
+            is_dated = importers.text(record.get("timestamp")) is not None
+            place = native_id if is_dated else f"{rows.session.id}:{native_id}"
             rows.use(
-                f"{native_id}:{rows.memory.model or '-'}:{fresh}:{read}:{write}:{output}",
+                f"{place}:{rows.memory.model or '-'}:{fresh}:{read}:{write}:{output}",
                 at,
                 raw=used,
                 message=native_id,
@@ -259,12 +256,6 @@ def _length_of_object(content: str, start: int) -> int | None:
         return None
 
 
-def _model(value: Any) -> tuple[str | None, str | None]:
-    """Provider and model of `openrouter/anthropic/claude-sonnet-4-6`."""
-    provider, slash, model = (importers.text(value) or "").partition("/")
-    return (provider or None, model or None) if slash else (None, provider or None)
-
-
 def _moment(value: Any) -> int | None:
     """A time, which gptme writes without a zone as the clock on the wall has it."""
     from datetime import datetime
@@ -285,11 +276,10 @@ def _chat(path: Path) -> dict[str, Any]:
     """The settings of a conversation; none when they are missing or damaged."""
     import tomllib
 
+    written = (importers.beside(path) or b"").decode("utf-8", "replace")
     try:
-        with path.open("rb") as file:
-            written = file.read(_LARGEST_CONFIG).decode("utf-8", "replace")
         return importers.member(tomllib.loads(written), "chat")
-    except (OSError, ValueError, RecursionError):
+    except (ValueError, RecursionError):
         return {}
 
 

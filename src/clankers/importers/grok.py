@@ -79,7 +79,8 @@ class Grok:
 
     def roots(self, environ: Mapping[str, str], home: Path) -> list[Path]:
         """`sessions` in `$GROK_HOME`, else in `~/.grok`."""
-        return [Path(environ.get("GROK_HOME") or home / ".grok") / "sessions"]
+        given = environ.get("GROK_HOME")
+        return [(Path(given).expanduser() if given else home / ".grok") / "sessions"]
 
     def find(self, root: Path) -> Iterator[Path]:
         """The folder of each session at or below `root`, subagents after their parent."""
@@ -151,17 +152,16 @@ def _is_session(names: list[str]) -> bool:
 
 def _summary(path: Path) -> dict[str, Any]:
     """What is known of a session; nothing when it is missing or damaged."""
-    try:
-        found = importers.load_document(path / _SUMMARY)
-    except OSError:
-        return {}
+    found = importers.decode_value(importers.beside(path / _SUMMARY) or b"")
     return found if isinstance(found, dict) else {}
 
 
 def _is_told(updates: Path) -> bool:
     """Whether the log has the conversation, and not only what tools did."""
+    from clankers.importers._files import opened
+
     try:
-        with updates.open("rb") as file:
+        with opened(updates) as file:
             return any(word in line for line in file for word in _SPOKEN)
     except OSError:
         return False
@@ -172,6 +172,8 @@ class _Session:
 
     def __init__(self, path: Path, key: str, summary: dict[str, Any]) -> None:
         self.rows = rows = importers.Rows("grok", importers.Memory())
+        # The calls that the history tells, and their places there.
+        self.places: dict[str, int | None] = {}
         info = importers.member(summary, "info")
         self.is_subagent = path.parent.name == _SUBAGENTS
         if self.is_subagent:
@@ -293,6 +295,7 @@ class _History:
             blocks.append(
                 rows.call(call_id, name, called.get("arguments"), None, message=native_id)
             )
+            self._session.places[call_id] = rows.tool(call_id, None).seq
         rows.say(native_id, "assistant", blocks, None, seq=seq)
 
     def _backend(self, call: dict[str, Any], native_id: str) -> None:
@@ -302,6 +305,7 @@ class _History:
         name = importers.text(call.get("tool_type"))
         given = call.get("action") or call.get("input")
         block = self.rows.call(call_id, name, given, None, message=native_id)
+        self._session.places[call_id] = self.rows.tool(call_id, None).seq
         status = call.get("status")
         done = {"completed": True, "failed": False}.get(status) if isinstance(status, str) else None
         self.rows.answer(call_id, None, None, success=done)
@@ -426,8 +430,9 @@ class _Updates:
         tool = importers.member(importers.member(update, "_meta"), "x.ai/tool")
         name = importers.text(tool.get("name")) or importers.text(update.get("title"))
         if not self._is_told:
-            # The history says which message it was in.
-            self.rows.call(call_id, name, update.get("rawInput"), at)
+            # The history says which message it was in, and where that was.
+            seq = self._session.places.get(call_id)
+            self.rows.call(call_id, name, update.get("rawInput"), at, seq=seq)
             return
         if self._role != "assistant" or self._has_ended:
             self._begin("assistant", at, number)

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 _LOG = "wire.jsonl"
 _STATE = "state.json"
 _MAIN = "main"
-_HEAD_BYTES = 4096
-_LARGEST_ASIDE = 16 * 1024 * 1024
 # How many prompts back an undo may reach.
 _TURNS_KEPT = 100
 _CHILD = re.compile(r"agent_id: ([\w-]+)$", re.MULTILINE)
@@ -98,8 +96,7 @@ class Kimi:
             folders.sort(key=lambda name: (name != _MAIN, name))
 
     def recognises(self, path: Path) -> bool:
-        with path.open("rb") as file:
-            start = file.read(_HEAD_BYTES)
+        start = importers.beginning(path, 4096)
         return b'"metadata"' in start and b'"protocol_version"' in start
 
     def read(self, path: Path, resume: Resume) -> Iterator[Batch]:
@@ -197,7 +194,7 @@ class _Records:
         self.rows.date(at)
         disclosed = importers.member(record, "environmentDisclosure")
         self.rows.place(importers.text(record.get("cwd")) or importers.text(disclosed.get("cwd")))
-        provider, model = _model(record.get("modelAlias"))
+        provider, model = importers.provider_and_model(record.get("modelAlias"))
         if model:
             self.rows.memory.model = self.rows.session.model = model
             self.rows.session.provider = provider or self.rows.session.provider
@@ -284,7 +281,7 @@ class _Records:
         counts = _counts(used)
         if list(counts) == self._notes.pop("counted", None) or not any(counts):
             return "noise"
-        provider, model = _model(record.get("model"))
+        provider, model = importers.provider_and_model(record.get("model"))
         model = self.rows.memory.model or model
         when = at if at is not None else f"{self.rows.session.id}:L{number}"
         self._use(
@@ -485,20 +482,9 @@ def _counts(used: dict[str, Any]) -> tuple[int, int, int, int]:
     )
 
 
-def _model(alias: Any) -> tuple[str | None, str | None]:
-    """Provider and model of `moonshot-ai/kimi-k2.7-code`."""
-    provider, slash, model = (importers.text(alias) or "").partition("/")
-    return (provider or None, model or None) if slash else (None, provider or None)
-
-
 def _aside(path: Path, member: str | None = None) -> Any:
     """An object that is kept beside the logs; an empty one when it is missing or damaged."""
-    try:
-        if path.stat().st_size > _LARGEST_ASIDE:
-            return {}
-        found = importers.load_document(path)
-    except OSError:
-        return {}
+    found = importers.decode_value(importers.beside(path) or b"{}")
     found = found if isinstance(found, dict) else {}
     return found if member is None else found.get(member)
 

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
     from clankers.importers import Batch, Block, Outcome, Resume
 
-_HEAD_BYTES = 16 * 1024
 # As pi names its files; others are opened to see what they are.
 _NAME = re.compile(r"\d{4}-\d\d-\d\dT[\d-]+Z_[\w-]+\.jsonl")
 _HEADER_NAMES = (b'"id"', b'"cwd"', b'"timestamp"')
@@ -86,12 +85,7 @@ class Pi:
 def _is_session(path: Path) -> bool:
     if not _OPENCLAW.isdisjoint(path.parts):
         return False
-    try:
-        with path.open("rb") as file:
-            start = file.read(_HEAD_BYTES)
-    except OSError:
-        return False
-    header = _HEADER.match(start)
+    header = _HEADER.match(importers.beginning(path))
     return header is not None and all(name in header[0] for name in _HEADER_NAMES)
 
 
@@ -117,10 +111,11 @@ def _places(path: Path) -> Iterator[tuple[str, str | None]]:
     """The id of each entry and of its parent, without looking at what it says."""
     import msgspec
 
+    from clankers.importers._files import opened
     from clankers.importers._jsonl import decode_line, read_chunks
 
     decoder = msgspec.json.Decoder(dict[str, msgspec.Raw])
-    with path.open("rb") as stream:
+    with opened(path) as stream:
         for chunk in read_chunks(stream, importers.WHOLE):
             for line in (*chunk.lines, chunk.torn):
                 entry = decode_line(decoder, line)
@@ -304,13 +299,19 @@ class _Entries:
     ) -> list[Block]:
         if isinstance(content, str):
             return [importers.Block("text", content)]
-        return [self._block(one, message, at) for one in importers.objects(content)]
+        return [
+            self._call(one, f"{message}-{place}", message, at)
+            if message is not None and one.get("type") == "toolCall"
+            else self._block(one)
+            for place, one in enumerate(importers.objects(content))
+        ]
 
-    def _block(self, block: dict[str, Any], message: str | None, at: int | None) -> Block:
+    def _call(self, block: dict[str, Any], otherwise: str, message: str, at: int | None) -> Block:
+        call, name = importers.text(block.get("id")) or otherwise, importers.text(block.get("name"))
+        return self.rows.call(call, name, block.get("arguments"), at, message=message)
+
+    def _block(self, block: dict[str, Any]) -> Block:
         kind = importers.text(block.get("type"))
-        if kind == "toolCall" and (call := importers.text(block.get("id"))):
-            name = importers.text(block.get("name"))
-            return self.rows.call(call, name, block.get("arguments"), at, message=message)
         if kind == "image":
             return importers.Block("image", reference=self._image(block))
         if kind == "thinking":

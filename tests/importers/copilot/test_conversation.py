@@ -73,6 +73,29 @@ def test_tool_calls(tmp_path: Path) -> None:
     assert (spoken.seq or 0) < (view.seq or 0) < (make.seq or 0)
 
 
+@pytest.mark.parametrize("cut", range(1, 8))
+def test_calls_that_a_provider_counts_anew(tmp_path: Path, cut: int) -> None:
+    """Each answer has its own, each as long as it ran; also when read in pieces."""
+    asked = [{"toolCallId": "call_0", "name": "bash", "arguments": '{"command": "make"}'}]
+    done = {"toolCallId": "call_0", "success": True}
+    records = [
+        start(),
+        answer(1, "", toolRequests=asked),
+        event("tool.execution_start", 2, toolCallId="call_0", toolName="bash"),
+        event("tool.execution_complete", 4, **done, result={"content": "One"}),
+        answer(5, "", toolRequests=asked),
+        event("tool.execution_start", 6, toolCallId="call_0", toolName="bash"),
+        event("tool.execution_complete", 9, **done, result={"content": "Two"}),
+    ]
+    found = imported(tmp_path / "whole", *records)
+    assert [(one.id, one.message_id, one.tool_output, one.duration_ms) for one in found.tools] == [
+        (f"{SESSION}:call_0", f"{SESSION}:m1", '"One"', 2_000),
+        (f"{SESSION}:call_0#2", f"{SESSION}:m5", '"Two"', 3_000),
+    ]
+    imported(tmp_path / "cut", *records[:cut])
+    assert imported(tmp_path / "cut", *records) == found
+
+
 def test_who_typed_a_prompt(tmp_path: Path) -> None:
     """Skills, other agents and the autopilot do not speak for the user."""
     found = imported(
@@ -229,6 +252,35 @@ def test_the_name_beside_the_events(tmp_path: Path, written: str, title: str) ->
     path.with_name("workspace.yaml").write_text(written, encoding="utf-8")
     found = imported(tmp_path, start(), event("user.message", 1, content="How high?"))
     assert found.session.title == title
+
+
+def test_a_title_among_the_events(tmp_path: Path) -> None:
+    """It is surer than the name beside them, also where it was read by an earlier import."""
+    path = place(tmp_path)
+    events = [start(), event("session.title_changed", 1, title="Tides")]
+    write_lines(path, events)
+    path.with_name("workspace.yaml").write_text("name: The tide\n")
+    stored("copilot", path, tmp_path / "clankers.db")
+    write_lines(path, [*events, event("user.message", 2, content="How high?")])
+    assert stored("copilot", path, tmp_path / "clankers.db").session.title == "Tides"
+
+
+def test_a_name_that_changes_beside_the_events(tmp_path: Path) -> None:
+    """The later one stays while no event gives a title."""
+    path = write_lines(place(tmp_path), [start()])
+    path.with_name("workspace.yaml").write_text("name: The tide\n")
+    assert stored("copilot", path, tmp_path / "clankers.db").session.title == "The tide"
+    path.with_name("workspace.yaml").write_text("name: The moon\n")
+    write_lines(path, [start(), event("user.message", 2, content="How high?")])
+    assert stored("copilot", path, tmp_path / "clankers.db").session.title == "The moon"
+
+
+def test_a_link_beside_the_events(tmp_path: Path) -> None:
+    """It may lead to any file of the user's, and is not followed."""
+    (tmp_path / "secret").write_text("name: hunter2\n")
+    path = write_lines(place(tmp_path), [start(), event("user.message", 1, content="How high?")])
+    path.with_name("workspace.yaml").symlink_to(tmp_path / "secret")
+    assert stored("copilot", path, tmp_path / "clankers.db").session.title == "How high?"
 
 
 def test_unknown_events_and_damaged_lines(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import pytest
 from clankers.importers.cursor import IMPORTER
 from clankers.importing import import_sessions
 from clankers.store import Store
+from importers._stored import stored
 
 from ._stores import (
     OTHER,
@@ -132,4 +133,34 @@ def test_written_between_two_batches(database: Path) -> None:
         put(database, {"unrelated": {}})
         assert connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] == 0
     rest = list(batches)
-    assert sum(len(one.messages) for one in (first, *rest)) == 5_000
+    messages = [one for batch in (first, *rest) for one in batch.messages]
+    assert len(messages) == 5_001
+    assert [one.native_id for one in messages if one.is_sidechain] == ["u"]
+
+
+def test_read_before_or_after_an_undo(home: Path, tmp_path: Path) -> None:
+    """What was undone is beside the conversation, whenever it was read; and may come back."""
+    bubbles = {
+        "u": said(1, "Hi", 1),
+        "gone": said(2, "Wrong", tokenCount={"inputTokens": 5, "outputTokens": 7}),
+        "b": said(3, "Ho"),
+    }
+    before, after = composer("u", "gone"), composer("u", "b")
+    path = put(editor(home), conversation(SESSION, before, bubbles))
+    first = stored("cursor", path, tmp_path / "twice.db")
+    assert [one.is_sidechain for one in first.messages] == [False, False, True]
+
+    put(path, conversation(SESSION, after, {}))
+    twice = stored("cursor", path, tmp_path / "twice.db")
+    once = stored("cursor", path, tmp_path / "once.db")
+    assert twice == once
+    assert [(one.native_id, one.is_sidechain) for one in once.messages] == [
+        ("u", False),
+        ("b", False),
+        ("gone", True),
+    ]
+    assert [one.message_id for one in once.usage] == [f"{SESSION}:gone"]
+
+    put(path, conversation(SESSION, composer("u", "gone", "b"), {}))
+    back = stored("cursor", path, tmp_path / "twice.db")
+    assert [one.is_sidechain for one in back.messages] == [False, False, False]

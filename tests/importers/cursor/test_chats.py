@@ -144,6 +144,18 @@ def test_an_older_tree(home: Path) -> None:
     assert [one.text_content for one in found.messages] == ["Hi", "Ho"]
 
 
+@pytest.mark.parametrize("messages", [[], ["Ho"]])
+def test_nodes_that_are_named_twice(home: Path, messages: list[str]) -> None:
+    """A node is read once, though sixty that name the next one twice are a few kilobytes."""
+    blobs = Blobs()
+    node = b"".join(field(1, blobs.keep(answered(text(one)))) for one in messages)
+    for _ in range(60):
+        name = blobs.keep(node)
+        node = field(2, name) + field(2, name)
+    found = everything(chat(home, SESSION, blobs, node))
+    assert [one.text_content for one in found.messages] == messages
+
+
 def test_damage(home: Path) -> None:
     """A blob that is missing or damaged costs itself; a root that is missing all messages."""
     blobs = Blobs()

@@ -146,14 +146,18 @@ def test_usage(home: Path) -> None:
 
 
 def test_what_was_undone(home: Path) -> None:
-    """A bubble that is no longer in the list is no message, but its tokens were billed."""
+    """A bubble that is no longer in the list is beside the conversation; it was billed."""
     bubbles = {
         "u": said(1, "Hi", 1),
         "gone": said(2, "Wrong", tokenCount={"inputTokens": 5, "outputTokens": 7}),
     }
     found = read(home, composer("u"), bubbles)
-    assert [one.native_id for one in found.messages] == ["u"]
-    assert [(one.output_tokens, one.message_id) for one in found.usage] == [(7, None)]
+    assert [(one.native_id, one.is_sidechain) for one in found.messages] == [
+        ("u", False),
+        ("gone", True),
+    ]
+    assert [(one.output_tokens, one.message_id) for one in found.usage] == [(7, f"{SESSION}:gone")]
+    assert counted(found) == (3, 0, 0, 0)
 
 
 def test_errors_images_and_summaries(home: Path) -> None:
@@ -211,7 +215,10 @@ def test_old_conversations(home: Path) -> None:
 
     mapped = composer("u", conversationMap={"u": said(1, "Ho", 1)})
     found = read(home, mapped, {"other": said(2, "Not listed")})
-    assert [one.text_content for one in found.messages] == ["Ho"]
+    assert [(one.text_content, one.is_sidechain) for one in found.messages] == [
+        ("Ho", False),
+        ("Not listed", True),
+    ]
 
 
 def test_without_a_list(home: Path) -> None:

@@ -64,6 +64,15 @@ def test_found_below(home: Path, everywhere: list[Path]) -> None:
         assert IMPORTER.recognises(path)
 
 
+def test_links_among_transcripts(home: Path, everywhere: list[Path]) -> None:
+    """A link beside transcripts, which could lead anywhere, is no transcript."""
+    private = home / "notes"
+    private.write_text("user:\nsecret\n")
+    for name in ("link.txt", "link.jsonl"):
+        everywhere[3].with_name(name).symlink_to(private)
+    assert sorted(IMPORTER.find(home)) == sorted(everywhere)
+
+
 def test_what_is_passed_by(home: Path, everywhere: list[Path]) -> None:
     """Extensions, and what other extensions keep in the editor's folders, are not looked at."""
     for folder in (home / ".cursor" / "extensions", everywhere[0].parent / "saoud.cline"):

@@ -83,6 +83,16 @@ def test_a_step_that_ended_before_the_message_was_written(database: Database) ->
     assert (early.id, early.output_tokens, early.cost_reported) == (late.id, 50, 500_000)
 
 
+def test_a_message_that_grows_without_steps(database: Database, store: Store) -> None:
+    """Where only the message states what it used, it is one response while that grows."""
+    database.message("msg_1", answer(spent=tokens(100, 10)))
+    imported(store, database.path)
+    grown = json.dumps(answer(spent=tokens(200, 20)))
+    database.run("UPDATE message SET data = ?, time_updated = ?", grown, at(9))
+    imported(store, database.path)
+    assert rows(store, "SELECT input_tokens, output_tokens FROM usage") == [(200, 20)]
+
+
 def test_nothing_used(database: Database) -> None:
     """An answer that was aborted before it began has no usage."""
     database.message("msg_1", answer())

@@ -36,7 +36,6 @@ _SERVERS = (
     *(".vscode-server", ".vscode-server-insiders", ".vscodium-server"),
     *(".cursor-server", ".windsurf-server"),
 )
-_HEAD_BYTES = 64 * 1024
 
 
 class VSCodeTasks:
@@ -139,13 +138,7 @@ def _storages(environ: Mapping[str, str], home: Path) -> Iterator[Path]:
 
 def _guessed(path: Path) -> str:
     """Whose a task is that lies somewhere else; the files of all three look alike."""
-    start = b""
-    for name in (UI_MESSAGES, CONVERSATION):
-        try:
-            with open(path / name, "rb") as file:
-                start += file.read(_HEAD_BYTES)
-        except OSError:
-            continue
+    start = b"".join(importers.beginning(path / name) for name in (UI_MESSAGES, CONVERSATION))
     if b"kilocode" in start.lower() or b"kilo code" in start.lower():
         return "kilo-code"
     if (path / HISTORY_ITEM).exists() or b"apiProtocol" in start:

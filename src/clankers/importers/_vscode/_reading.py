@@ -168,8 +168,5 @@ def _records(path: Path) -> list[Any] | None:
 
 
 def _object(path: Path) -> dict[str, Any]:
-    try:
-        found = importers.load_document(path)
-    except FileNotFoundError:
-        return {}
+    found = importers.decode_value(importers.beside(path) or b"{}")
     return found if isinstance(found, dict) else {}

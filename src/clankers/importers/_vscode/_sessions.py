@@ -152,10 +152,7 @@ class _Session:
 
 
 def _manifest(folder: Path, key: str) -> dict[str, Any]:
-    try:
-        found = importers.load_document(folder / f"{key}.json")
-    except FileNotFoundError:
-        return {}
+    found = importers.decode_value(importers.beside(folder / f"{key}.json") or b"{}")
     return found if isinstance(found, dict) else {}
 
 

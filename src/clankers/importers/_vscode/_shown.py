@@ -114,6 +114,8 @@ class Shown:
             cache_read_tokens=cached,
             cache_write_5m_tokens=written,
             cost_reported=cost,
+            # An earlier import may have seen the requests that this is the sum of.
+            estimated=kind == "deleted_api_reqs",
             is_sidechain=kind == "subagent_usage",
         )
 

@@ -11,6 +11,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from clankers import importers
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
@@ -64,8 +66,7 @@ class ClaudeCode:
         return iter([str(root)]) if root.is_file() else _transcripts(root)
 
     def recognises(self, path: Path) -> bool:
-        with path.open("rb") as file:
-            start = file.read(_HEAD_BYTES)
+        start = importers.beginning(path, _HEAD_BYTES)
         return any(mark in start for mark in _MARKS) and not any(one in start for one in _OTHERS)
 
     def read(self, path: Path, resume: Resume) -> Iterator[Batch]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 
 from clankers.importers._jsonl import decode_value
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
 
 ERROR_CHARACTERS = 2_000
 _LONGEST_SECONDS = 10**9
-_ESCAPE = re.compile(r"\\u")
+_ESCAPE = "\\u"
 # Outputs in which something has to be replaced.
 _REPLACED = (SAVED_TO, *(f'"{kind}"' for kind in sorted(MEDIA)))
 
@@ -130,7 +129,7 @@ class ToolCalls:
 def _as_text(raw: msgspec.Raw) -> str:
     """JSON as it was written, but with letters for their escapes."""
     written = str(raw, "utf-8", "replace")
-    return json_text(decode_value(raw)) if _ESCAPE.search(written) else written
+    return json_text(decode_value(raw)) if _ESCAPE in written else written
 
 
 def _path_in(given: msgspec.Raw) -> str | None:

@@ -6,6 +6,8 @@ import errno
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, BinaryIO, cast
 
+from clankers.importers._files import opened
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
@@ -23,7 +25,7 @@ def open_rollout(path: Path, offset: int = 0) -> Iterator[BinaryIO]:
     Raises:
         OSError: the file cannot be read, or is named as compressed and is not.
     """
-    with path.open("rb") as file:
+    with opened(path) as file:
         if path.suffix != ".zst":
             file.seek(offset)
             yield file

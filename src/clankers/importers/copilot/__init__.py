@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
     from clankers.importers import Batch, Resume
 
-_HEAD_BYTES = 64 * 1024
 _SESSIONS = "session-state"
 _EVENTS = "events.jsonl"
 # Names of events that other agents' transcripts do not have, quoted as JSON has them.
@@ -69,11 +68,7 @@ class Copilot:
         return path.parent.name == _SESSIONS or self.recognises(path)
 
     def recognises(self, path: Path) -> bool:
-        try:
-            with path.open("rb") as file:
-                start = file.read(_HEAD_BYTES)
-        except OSError:
-            return False
+        start = importers.beginning(path)
         return any(mark in start for mark in _MARKS)
 
     def read(self, path: Path, resume: Resume) -> Iterator[Batch]:

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from clankers.importers import Outcome, Resume
-    from clankers.models import ToolCall
 
 # Prompts that begin with one of these were not typed by the user.
 _INJECTED = ("agent-", "autopilot", "schedule", "skill-", "system")
@@ -43,10 +42,12 @@ class Events:
         self._stem = stem
         if is_uuid(stem):
             self.rows.identify(stem)
-            self.rows.name(name_of(path.parent))
+            # What an event said is surer, also where that was read earlier.
+            if not self.rows.memory.notes.get("titled"):
+                self.rows.name(name_of(path.parent))
         self._is_subagent = False
         notes = self.rows.memory.notes
-        # Call -> its place in the session, and when it began to run.
+        # Call, as it is numbered -> its place in the session, and when it began to run.
         self._calls: dict[str, list[int | None]] = notes.setdefault("calls", {})
         self._assets: dict[str, dict[str, Any]] = notes.setdefault("assets", {})
         # What is learned of the session, and what happened in it.
@@ -126,7 +127,9 @@ class Events:
         session.permission_mode = text(data.get("newMode")) or session.permission_mode
 
     def _rename(self, data: dict[str, Any]) -> None:
-        self.rows.name(text(data.get("title")))
+        if title := text(data.get("title")):
+            self.rows.name(title)
+            self.rows.memory.notes["titled"] = True
 
     def _keep_asset(self, data: dict[str, Any]) -> None:
         if asset := text(data.get("assetId")):
@@ -210,25 +213,19 @@ class Events:
     def _call(
         self, call: str, name: Any, given: Any, at: int | None, message: str | None = None
     ) -> Block:
-        self._placed(call, at)
-        block = self.rows.call(call, text(name), given, at, message=message)
-        self._calls.setdefault(call, [self.rows.tool(call, at).seq, None])
-        return block
-
-    def _placed(self, call: str, at: int | None) -> ToolCall:
-        """A call's row, in the place that it was given when it was first told of."""
-        tool = self.rows.tool(call, at)
-        tool.seq = self._calls[call][0] if call in self._calls else None
-        return tool
+        # It stays in the place that it was given when it was first told of.
+        known = self._calls.setdefault(self.rows.numbered(call, message), [None, None])
+        known[0] = self.rows.next_seq(at) if known[0] is None else known[0]
+        return self.rows.call(call, text(name), given, at, message=message, seq=known[0])
 
     def _runs(self, native_id: str, data: dict[str, Any], at: int | None) -> None:
         call = text(data.get("toolCallId")) or native_id
         self._call(call, data.get("toolName"), data.get("arguments"), at)
-        self._calls[call][1] = at
+        self._calls[self.rows.numbered(call)][1] = at
 
     def _ran(self, native_id: str, data: dict[str, Any], at: int | None) -> None:
         call = text(data.get("toolCallId")) or native_id
-        _seq, began = self._calls.pop(call, [None, None])
+        _seq, began = self._calls.pop(self.rows.numbered(call), [None, None])
         success = data.get("success")
         error = data.get("error")
         self.rows.answer(
@@ -304,6 +301,7 @@ class Events:
             return
         used = accounting.grown(notes.get("counted", {}), now, notes.get("said", 0))
         used = {model: counts for model, counts in used.items() if any(counts.values())}
+        # The sum of credits goes on over resumes, also where the tokens begin anew.
         before, total = notes.get("nano", 0), accounting.nano(data)
         spent = total - before if total >= before else total
         notes.update(counted=now, said=0, nano=total or before)

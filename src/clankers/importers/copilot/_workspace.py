@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from clankers.importers import beside
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -16,12 +18,8 @@ _ESCAPE = re.compile(r"\\(.)")
 
 def name_of(folder: Path) -> str | None:
     """The `name`, else the `summary`, in a session's `workspace.yaml`."""
-    try:
-        with (folder / "workspace.yaml").open("rb") as file:
-            written = file.read(_HEAD_BYTES).decode("utf-8", "replace")
-    except OSError:
-        return None
-    found = dict(_LINE.findall(written))
+    written = beside(folder / "workspace.yaml") or b""
+    found = dict(_LINE.findall(written[:_HEAD_BYTES].decode("utf-8", "replace")))
     return _plain(found.get("name", "")) or _plain(found.get("summary", "")) or None
 
 

@@ -12,7 +12,7 @@ from clankers.importers.cursor._tools import take_tool
 
 if TYPE_CHECKING:
     from clankers.importers._rows import Rows
-    from clankers.importers.cursor._tally import Outcome
+    from clankers.importers._tally import Outcome
 
 _ROLES = {1: "user", "user": "user", 2: "assistant", "ai": "assistant", "assistant": "assistant"}
 _COMPACTION = 22
@@ -24,8 +24,13 @@ _NO_MODELS = ("default", "auto")
 _DEEPEST = 32
 
 
-def take_bubble(rows: Rows, native_id: str, bubble: Any, kind: Any = None) -> Outcome:
-    """Takes one bubble; `kind` is its type as the conversation's list has it."""
+def take_bubble(
+    rows: Rows, native_id: str, bubble: Any, kind: Any = None, *, undone: bool = False
+) -> Outcome:
+    """Takes one bubble; `kind` is its type as the conversation's list has it.
+
+    One that was undone is no longer on the conversation's path; it was billed all the same.
+    """
     if not isinstance(bubble, dict):
         return "malformed"
     role = _role(bubble, kind)
@@ -33,16 +38,16 @@ def take_bubble(rows: Rows, native_id: str, bubble: Any, kind: Any = None) -> Ou
         return "unknown"
     at = _time(bubble)
     name_model(rows, member(bubble, "modelInfo").get("modelName") or bubble.get("modelType"))
-    has_said = _say(rows, native_id, role, bubble, at)
+    has_said = _say(rows, native_id, role, bubble, at, undone=undone)
     has_failed = _fail(rows, native_id, bubble, at)
-    has_used = take_usage(rows, native_id, bubble, at, is_said=has_said)
+    has_used = _use(rows, native_id, bubble, at, is_said=has_said)
     if bubble.get("capabilityType") == _COMPACTION:
         rows.compact(native_id, at)
         return "imported"
     return "imported" if has_said or has_failed or has_used else "noise"
 
 
-def take_usage(
+def _use(
     rows: Rows, native_id: str, bubble: dict[str, Any], at: int | None, *, is_said: bool
 ) -> bool:
     """Takes the numbers of a bubble, if they are any.
@@ -71,11 +76,9 @@ def name_model(rows: Rows, name: Any) -> None:
         rows.memory.model = None if found in _NO_MODELS else found
 
 
-def time_of(bubble: Any) -> int | None:
-    return _time(bubble) if isinstance(bubble, dict) else None
-
-
-def _say(rows: Rows, native_id: str, role: str, bubble: dict[str, Any], at: int | None) -> bool:
+def _say(
+    rows: Rows, native_id: str, role: str, bubble: dict[str, Any], at: int | None, *, undone: bool
+) -> bool:
     blocks = _thinking(bubble)
     words = _words(bubble)
     if role == "user":
@@ -91,7 +94,8 @@ def _say(rows: Rows, native_id: str, role: str, bubble: dict[str, Any], at: int 
         blocks.append(take_tool(rows, former, call_id, native_id, at))
     blocks += _images(rows, bubble)
     if blocks:
-        rows.say(native_id, role, blocks, at)
+        # Said of both, since one that was undone may be brought back.
+        rows.say(native_id, role, blocks, at, is_sidechain=undone)
     return bool(blocks)
 
 

@@ -11,6 +11,7 @@ from clankers.importers._documents import WHOLE
 from clankers.importers._jsonl import decode_value
 from clankers.importers._rows import Memory, Rows, member
 from clankers.importers._sqlite import snapshot
+from clankers.importers._tally import Tally
 from clankers.importers._values import is_uuid, milliseconds, text
 from clankers.importers.cursor._bubbles import name_model
 from clankers.importers.cursor._composers import AGENT
@@ -18,7 +19,6 @@ from clankers.importers.cursor._elsewhere import LINE, MESSAGE, is_in_editor, re
 from clankers.importers.cursor._places import folder_of
 from clankers.importers.cursor._spoken import take_state
 from clankers.importers.cursor._state import described, has_messages
-from clankers.importers.cursor._tally import Tally
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

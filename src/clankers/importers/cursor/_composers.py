@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from clankers.importers._rows import Memory, Rows, member, objects
 from clankers.importers._sqlite import columns, snapshot
+from clankers.importers._tally import Tally
 from clankers.importers._values import milliseconds, row_id, text
-from clankers.importers.cursor._bubbles import name_model, take_bubble, take_usage, time_of
+from clankers.importers.cursor._bubbles import name_model, take_bubble
 from clankers.importers.cursor._elsewhere import LINE, MESSAGE
 from clankers.importers.cursor._places import folder_in, folder_of_workspace
 from clankers.importers.cursor._spoken import take_state
-from clankers.importers.cursor._tally import Tally
 from clankers.importers.cursor._values import (
     BLOB,
     BUBBLE,
@@ -47,6 +47,7 @@ class Piece(NamedTuple):
     native_id: str
     bubble: Any
     kind: Any = None
+    undone: bool = False
 
 
 class Composer(NamedTuple):
@@ -119,7 +120,8 @@ def take_pieces(pieces: Iterator[Piece], rows: Rows, tally: Tally) -> Iterator[B
             # A row without a value is what is left of a bubble that was taken away.
             tally.add("noise")
             continue
-        tally.add(take_bubble(rows, piece.native_id, piece.bubble, piece.kind))
+        native_id, bubble, kind, undone = piece
+        tally.add(take_bubble(rows, native_id, bubble, kind, undone=undone))
         if tally.is_enough(rows):
             yield tally.batch(rows)
 
@@ -138,7 +140,9 @@ def _said(path: Path, composer: Composer, rows: Rows, tally: Tally) -> Iterator[
     record = composer.record or {}
     if composer.has_bubbles:
         yield from take_pieces(_stored_pieces(path, composer), rows, tally)
-        _take_what_was_undone(path, composer, rows)
+        model = rows.session.model
+        yield from take_pieces(_undone_pieces(path, composer), rows, tally)
+        rows.session.model = model
     elif record.get("conversation") or record.get("conversationMap"):
         yield from take_pieces(inline_pieces(record), rows, tally)
     elif root := _root(record.get("conversationState")):
@@ -193,11 +197,10 @@ def _stored_pieces(path: Path, composer: Composer) -> Iterator[Piece]:
         yield Piece(native_id, found, composer.listed[native_id])
 
 
-def _take_what_was_undone(path: Path, composer: Composer, rows: Rows) -> None:
-    """Takes the usage of bubbles that no longer belong to the conversation: they were billed."""
+def _undone_pieces(path: Path, composer: Composer) -> Iterator[Piece]:
+    """The bubbles that no longer belong to the conversation, after those that do."""
     for native_id, bubble in _bubbles(path, composer.native_id, composer.undone):
-        if isinstance(bubble, dict):
-            take_usage(rows, native_id, bubble, time_of(bubble), is_said=False)
+        yield Piece(native_id, bubble, undone=True)
 
 
 def _bubbles(path: Path, composer: str, names: list[str]) -> Iterator[tuple[str, Any]]:

@@ -14,11 +14,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import apsw
-
 from clankers.errors import ImporterError
 from clankers.importers._documents import load_document
-from clankers.importers._sqlite import snapshot
+from clankers.importers._sqlite import is_damaged, snapshot
 from clankers.importers.cursor._shape import has_values, is_chat_database
 from clankers.importers.cursor._values import is_told
 
@@ -73,7 +71,7 @@ def _holds(database: Path, session: str) -> bool:
             return has_values(connection) and is_told(connection, session)
     except ImporterError as problem:
         # What is damaged for good will never tell the session any better.
-        if isinstance(problem.__cause__, apsw.CorruptError | apsw.NotADBError):
+        if is_damaged(problem):
             return False
         raise
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 from clankers.importers import Entry
-from clankers.importers._sqlite import columns, snapshot
+from clankers.importers._sqlite import columns, digest, snapshot
 from clankers.importers.cursor._composers import read_composer
 from clankers.importers.cursor._items import read_item
 from clankers.importers.cursor._shape import has_values, items
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
 _ITEM = "ItemTable:"
 # Up to here the length of every bubble is asked for, which touches a page for each.
 _LENGTHS_UP_TO = 1024 * 1024 * 1024
-_DIGEST_BYTES = 7
 
 
 def list_entries(path: Path) -> Iterator[Entry]:
@@ -59,7 +57,7 @@ def _composers(connection: apsw.Connection) -> Iterator[Entry]:
         count, newest, octets = _bubbles(connection, composer, with_lengths=with_lengths)
         if composer and is_told(connection, composer):
             facts = (row, length, count, newest, octets, heads.get(composer))
-            yield Entry(COMPOSER + composer, max(row, newest), _digest(facts))
+            yield Entry(COMPOSER + composer, max(row, newest), digest(*facts))
 
 
 def _bubbles(
@@ -84,12 +82,7 @@ def _heads(connection: apsw.Connection) -> dict[str, int]:
         "SELECT CAST(composerId AS BLOB), CAST(value AS BLOB) FROM composerHeaders"
         " WHERE composerId NOT NULL"
     )
-    return {key.decode("utf-8", "replace"): _digest((value,)) for key, value in found}
-
-
-def _digest(facts: tuple[object, ...]) -> int:
-    written = repr(facts).encode()
-    return int.from_bytes(blake2b(written, digest_size=_DIGEST_BYTES).digest(), "big")
+    return {key.decode("utf-8", "replace"): digest(value) for key, value in found}
 
 
 def _size(connection: apsw.Connection) -> int:

@@ -104,7 +104,9 @@ def _is_store_name(folder: Path, name: str) -> bool:
 
 def _transcripts_in(folder: Path, names: list[str]) -> list[Path]:
     if TRANSCRIPTS in folder.parts:
-        return [folder / name for name in names if name.endswith((".jsonl", ".txt"))]
+        named = [folder / name for name in names if name.endswith((".jsonl", ".txt"))]
+        # Cursor makes no links, and one could lead to any file.
+        return [path for path in named if not path.is_symlink()]
     found = [folder / name for name in names if name.endswith(".jsonl")]
     known = [path for path in found if looks_like_transcript(path)]
     # One that only says how it failed cannot be told from others, but by its neighbours.

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from clankers.importers._documents import damaged
 from clankers.importers._rows import Memory, Rows, objects
 from clankers.importers._sqlite import snapshot
+from clankers.importers._tally import Tally
 from clankers.importers._values import milliseconds, text
 from clankers.importers.cursor._composers import (
     AGENT,
@@ -18,7 +19,6 @@ from clankers.importers.cursor._composers import (
 )
 from clankers.importers.cursor._places import folder_in, folder_of_workspace
 from clankers.importers.cursor._shape import has_values
-from clankers.importers.cursor._tally import Tally
 from clankers.importers.cursor._values import has_words, is_told, value
 
 if TYPE_CHECKING:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from clankers.errors import ImporterError
 from clankers.importers._sqlite import columns, snapshot
+from clankers.importers._sqlite_header import is_sqlite
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -13,7 +14,6 @@ if TYPE_CHECKING:
 
     import apsw
 
-_MAGIC = b"SQLite format 3\x00"
 # Before there was a table of its own, Cursor kept conversations among the editor's settings.
 ITEMS = (
     "composer.composerData",
@@ -60,10 +60,9 @@ def _has_blobs(connection: apsw.Connection) -> bool:
 
 def _has(path: Path, shape: Callable[[apsw.Connection], bool]) -> bool:
     try:
-        with path.open("rb") as stream:
-            if stream.read(len(_MAGIC)) != _MAGIC:
-                return False
+        if not is_sqlite(path):
+            return False
         with snapshot(path) as connection:
             return shape(connection)
-    except (OSError, ImporterError):
+    except ImporterError:
         return False

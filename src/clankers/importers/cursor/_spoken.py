@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
     from clankers.importers._batch import Batch
     from clankers.importers._rows import Rows
+    from clankers.importers._tally import Outcome, Tally
     from clankers.importers.cursor._state import Fetch
-    from clankers.importers.cursor._tally import Outcome, Tally
 
 _CALLS = ("tool-call", "tool_call", "tool_use")
 _RESULTS = ("tool-result", "tool_result")

@@ -74,9 +74,13 @@ def has_messages(root: bytes, fetch: Fetch) -> bool:
 
 
 def _written(
-    node: bytes, fetch: Fetch, above: set[str], depth: int
+    node: bytes, fetch: Fetch, seen: set[str], depth: int
 ) -> Iterator[tuple[str, bytes | None]]:
-    """Name and bytes of each message; in older trees nodes have nodes below them."""
+    """Name and bytes of each message; in older trees nodes have nodes below them.
+
+    A node is gone into where it is first met: each one that names the next one twice would
+    double what there is to read.
+    """
     for number, value in fields(node):
         if not isinstance(value, bytes) or number not in (_MESSAGE, _SUBTREE):
             continue
@@ -87,8 +91,9 @@ def _written(
         name = value.hex()
         if number == _MESSAGE:
             yield name, fetch(name)
-        elif name not in above and depth < _DEEPEST:
-            yield from _written(fetch(name) or b"", fetch, above | {name}, depth + 1)
+        elif name not in seen and depth < _DEEPEST:
+            seen.add(name)
+            yield from _written(fetch(name) or b"", fetch, seen, depth + 1)
 
 
 def _messages(written: bytes | None) -> list[dict[str, Any] | None]:

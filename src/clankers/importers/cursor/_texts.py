@@ -10,9 +10,9 @@ from clankers.importers._batch import Batch
 from clankers.importers._blocks import TEXT, THINKING, Block
 from clankers.importers._documents import LARGEST_DOCUMENT, WHOLE
 from clankers.importers._rows import Memory, Rows, unfolded
+from clankers.importers._tally import Tally
 from clankers.importers.cursor._elsewhere import LINE, is_in_better_store
 from clankers.importers.cursor._prompts import unwrapped
-from clankers.importers.cursor._tally import Tally
 from clankers.importers.cursor._transcripts import AGENT, date_by_file, identify
 
 if TYPE_CHECKING:

@@ -11,13 +11,14 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from clankers import importers
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from clankers.importers import Batch, Resume
 
 _SETTINGS = ".settings.json"
-_HEAD_BYTES = 64 * 1024
 _HEAD_LINES = 20
 _SETTINGS_MARKS = (b'"tokenUsage"', b'"providerLock"', b'"assistantActiveTimeMs"', b'"autonomy')
 # By what the records of an exec log are told from those of other agents' streams.
@@ -58,8 +59,7 @@ class Droid:
                     yield Path(folder, name)
 
     def recognises(self, path: Path) -> bool:
-        with path.open("rb") as file:
-            start = file.read(_HEAD_BYTES)
+        start = importers.beginning(path)
         if path.name.endswith(_SETTINGS):
             return any(mark in start for mark in _SETTINGS_MARKS)
         return any(_is_record(line) for line in start.split(b"\n")[:_HEAD_LINES])

@@ -200,8 +200,8 @@ class _Transcript:
         self, native: str, name: str | None, given: Any, at: int | None, message: str
     ) -> Block:
         # A call that is told again stands where it was told last, in whichever reading.
-        self.rows.tool(native, at).seq = self.rows.next_seq(at)
-        return self.rows.call(native, name, given, at, message=message)
+        seq = self.rows.next_seq(at)
+        return self.rows.call(native, name, given, at, message=message, seq=seq)
 
     def _compacted(self, record: dict[str, Any], native: str) -> Outcome:
         at = milliseconds(record.get("timestamp"))

@@ -12,12 +12,13 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from clankers import importers
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from clankers.importers import Batch, Resume
 
-_HEAD_BYTES = 64 * 1024
 _SUFFIXES = (".json", ".jsonl")
 _CHATS, _TEMPORARY, _HOME = "chats", "tmp", ".gemini"
 _PREFIX = "session-"
@@ -59,11 +60,7 @@ class Gemini:
 
 def _is_chat(path: Path) -> bool:
     """True when the beginning names a session and the hash of its project, as no other agent's does."""
-    try:
-        with path.open("rb") as file:
-            start = file.read(_HEAD_BYTES)
-    except OSError:
-        return False
+    start = importers.beginning(path)
     return start.lstrip()[:1] == b"{" and b'"projectHash"' in start and b'"sessionId"' in start
 
 

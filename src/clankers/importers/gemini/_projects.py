@@ -6,6 +6,7 @@ import hashlib
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING, Any
 
+from clankers.importers._files import beside
 from clankers.importers._jsonl import decode_value
 from clankers.importers._rows import member
 
@@ -13,7 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 _CHATS = "chats"
-_LARGEST_FILE = 4 * 1024 * 1024
 _LONGEST_PATH = 1_000
 _HASH_CHARACTERS = 64
 
@@ -75,21 +75,19 @@ def _is_hash(name: str) -> bool:
 
 
 def _marked(folder: Path) -> str | None:
-    written = _bytes_of(folder / ".project_root")
-    return written.decode("utf-8", "replace").strip()[:_LONGEST_PATH] or None
+    """The path that is all there is in a file, and nothing else that may be."""
+    said = (beside(folder / ".project_root") or b"").decode("utf-8", "replace").strip()
+    is_path = len(said.splitlines()) == 1 and len(said) <= _LONGEST_PATH and _is_absolute(said)
+    return said if is_path else None
 
 
 def _loaded(path: Path) -> Any:
-    written = _bytes_of(path)
+    written = beside(path)
     return decode_value(written) if written else None
 
 
-def _bytes_of(path: Path) -> bytes:
-    try:
-        with path.open("rb") as file:
-            return file.read(_LARGEST_FILE) if path.is_file() else b""
-    except OSError:
-        return b""
+def _is_absolute(path: str) -> bool:
+    return PurePosixPath(path).is_absolute() or PureWindowsPath(path).is_absolute()
 
 
 def _above(value: Any) -> Iterator[str]:

@@ -239,13 +239,12 @@ class Chat:
         for place, call in enumerate(objects(record.get("toolCalls")), start=1):
             native_id = text(call.get("id")) or f"{message}-{place}"
             happened = milliseconds(call.get("timestamp")) or at
-            # The same in every reading of the message, which may gain calls.
-            self.rows.tool(native_id, happened).seq = seq + place
             memory.seq = max(memory.seq, seq + place)
-            given = call.get("args")
+            name, given = text(call.get("name")), call.get("args")
             self._place_by(given)
+            # Its place is the same in every reading of the message, which may gain calls.
             blocks.append(
-                self.rows.call(native_id, text(call.get("name")), given, happened, message=message)
+                self.rows.call(native_id, name, given, happened, message=message, seq=seq + place)
             )
             self._answer(native_id, happened, call)
         return blocks

@@ -11,6 +11,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from clankers import importers
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
@@ -18,7 +20,6 @@ if TYPE_CHECKING:
 
 DATABASE = "sessions.db"
 _FOLDER = "sessions"
-_SQLITE = b"SQLite format 3\0"
 _HEAD_BYTES = 64 * 1024
 _HEADER_MARKS = (b'"message_count"', b'"description"')
 _MESSAGE_MARKS = (b'"role"', b'"created"', b'"content"')
@@ -58,19 +59,17 @@ class Goose:
                         yield Path(folder, name)
 
     def recognises(self, path: Path) -> bool:
-        with path.open("rb") as file:
-            start = file.read(_HEAD_BYTES)
-        if start.startswith(_SQLITE):
+        if importers.is_sqlite(path):
             from clankers.importers.goose._database import is_goose
 
             return is_goose(path)
-        line = start.partition(b"\n")[0]
+        line = importers.beginning(path, _HEAD_BYTES).partition(b"\n")[0]
         is_header = b'"working_dir"' in line and any(mark in line for mark in _HEADER_MARKS)
         return is_header or all(mark in line for mark in _MESSAGE_MARKS)
 
     def entries(self, path: Path) -> Iterator[Entry] | None:
         """The sessions of a database; None for a file of before."""
-        if not _is_database(path):
+        if not (importers.is_sqlite(path) or path.name.endswith(".db")):
             return None
         from clankers.importers.goose._database import list_sessions
 
@@ -86,11 +85,6 @@ class Goose:
 
         del resume  # Such a file is rewritten with every answer.
         return read_file(path)
-
-
-def _is_database(path: Path) -> bool:
-    with path.open("rb") as file:
-        return file.read(len(_SQLITE)) == _SQLITE or path.name.endswith(".db")
 
 
 IMPORTER = Goose()

@@ -9,18 +9,19 @@ from clankers.importers import (
     Entry,
     Memory,
     Rows,
+    Tally,
     columns,
     count,
     decode_value,
-    give,
+    digest,
     microdollars,
     milliseconds,
     snapshot,
     text,
 )
-from clankers.importers._documents import ROWS_TOGETHER
 from clankers.importers._rows import NAMED, RENAMED
 from clankers.importers.goose._messages import AGENT, parts_of, role_of, usage_of
+from clankers.importers.goose._names import LINE, Names, session_id
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     import apsw
 
     from clankers.importers import Batch
+    from clankers.importers._tally import Outcome
 
 _SESSION = (
     *("name", "description", "user_set_name", "session_type", "working_dir", "created_at"),
@@ -60,29 +62,28 @@ def is_goose(path: Path) -> bool:
 
 
 def list_sessions(path: Path) -> Iterator[Entry]:
-    """The sessions by id. Times are whole seconds, so that the last rows count as well."""
+    """The sessions by id. Times are whole seconds, so that all that stands in a row counts."""
     with snapshot(path) as db:
-        present = columns(db, "sessions")
-        updated = '"updated_at"' if "updated_at" in present else "NULL"
-        sessions = _rows(db, f"SELECT CAST(id AS BLOB), CAST({updated} AS BLOB) FROM sessions")
-        found = {}
-        for key, changed in sessions:
-            if key:
-                found[key] = [milliseconds(changed) or 0, 0]
-        for table in ("messages", "usage_ledger"):
-            if "session_id" in columns(db, table):
-                sql = f"SELECT CAST(session_id AS BLOB), count(*) + max(id) FROM {table} GROUP BY 1"
-                for key, rows in _rows(db, sql):
-                    if key in found:
-                        found[key][1] += count(rows)
+        listed = _records(db, "sessions", ("id", *_SESSION))
+        found = {key: row for row in listed if (key := text(row.get("id")))}
+        spoken = {table: _latest(db, table) for table in ("messages", "usage_ledger")}
     for key in sorted(found):
-        yield Entry(key, *found[key])
+        facts = found[key], *(latest.get(key) for latest in spoken.values())
+        yield Entry(key, milliseconds(found[key].get("updated_at")) or 0, digest(*facts))
+
+
+def _latest(db: apsw.Connection, table: str) -> dict[Any, tuple[Any, ...]]:
+    """By session, how many rows a table has, and the number of the last one."""
+    if "session_id" not in columns(db, table):
+        return {}
+    sql = f"SELECT CAST(session_id AS BLOB), count(*), max(id) FROM {table} GROUP BY 1"
+    return {key: tuple(counts) for key, *counts in _rows(db, sql)}
 
 
 def read_session(path: Path, key: str) -> Iterator[Batch]:
     """What the database says of one session now; nothing when it is gone meanwhile."""
     with snapshot(path) as db:
-        session = next(_records(db, "sessions", _SESSION, "id", key), None)
+        session = next(_records(db, "sessions", _SESSION, key=("id", key)), None)
         if session is not None:
             yield from _Session(db, key, session).batches()
 
@@ -93,21 +94,20 @@ class _Session:
     def __init__(self, db: apsw.Connection, key: str, row: dict[str, Any]) -> None:
         self._db, self._key, self._row = db, key, row
         self.rows = Rows(AGENT, Memory())
-        self.rows.identify(key)
-        self._counts = {"imported": 0, "unknown": 0}
-        self._malformed: list[int] = []
-        self._ids: dict[str, int] = {}
+        self.rows.identify(session_id(key, row.get("created_at")))
+        self._tally = Tally()
+        self._names = Names(key, "at-")
 
     def batches(self) -> Iterator[Batch]:
         self._describe()
-        for number, message in enumerate(
-            self._select("messages", _MESSAGE, "created_timestamp"), 2
-        ):
-            self._message(message, number)
-            if self.rows.waiting >= ROWS_TOGETHER:
-                yield self._given()
+        # What a file said that Goose has taken over, under names for its lines.
+        self.rows.replace(LINE)
+        for message in self._select("messages", _MESSAGE, "created_timestamp"):
+            self._tally.add(self._message(message))
+            if self._tally.is_enough(self.rows):
+                yield self._tally.batch(self.rows)
         self._use()
-        yield self._given()
+        yield self._tally.batch(self.rows)
 
     def _describe(self) -> None:
         row, rows = self._row, self.rows
@@ -117,42 +117,39 @@ class _Session:
         rows.session.provider = text(row.get("provider_name"))
         rows.session.permission_mode = text(row.get("goose_mode"))
         rows.place(text(row.get("working_dir")))
-        rows.belongs_to(text(row.get("parent_session_id")), "subagent")
+        rows.belongs_to(self._parent(), "subagent")
         title = text(row.get("name")) or text(row.get("description")) or ""
         if not title.startswith(_NAMELESS):
             rows.name(title, RENAMED if count(row.get("user_set_name")) else NAMED)
         rows.date(milliseconds(row.get("updated_at")))
         rows.date(milliseconds(row.get("created_at")))
-        self._counts["imported"] += 1
+        self._tally.add("imported")
 
-    def _message(self, message: dict[str, Any], number: int) -> None:
+    def _parent(self) -> str | None:
+        """The parent's id; unknown when it was deleted, since only its row says when it began."""
+        key = text(self._row.get("parent_session_id"))
+        if key is None:
+            return None
+        found = next(_records(self._db, "sessions", ("id", "created_at"), key=("id", key)), None)
+        return None if found is None else session_id(key, found.get("created_at"))
+
+    def _message(self, message: dict[str, Any]) -> Outcome:
         content = decode_value((text(message.get("content_json")) or "").encode())
         role = text(message.get("role"))
         if not isinstance(content, list):
-            self._malformed.append(number)
-            return
+            return "malformed"
         if role not in ("user", "assistant"):
-            self._counts["unknown"] += 1
-            return
-        at = milliseconds(message.get("created_timestamp"))
-        native = self._native_id(message)
+            return "unknown"
+        created = message.get("created_timestamp")
+        at = milliseconds(created)
+        native = self._names.name(message.get("message_id"), role, created)
         metadata = decode_value((text(message.get("metadata_json")) or "null").encode())
         seq = self.rows.next_seq(at)
         said = parts_of(self.rows, content, native, at)
-        self._counts["imported"] += 1
         if said:
             visible = metadata if isinstance(metadata, dict) else {}
             self.rows.say(native, role_of(role, visible), said, at, seq=seq)
-
-    def _native_id(self, message: dict[str, Any]) -> str:
-        """A message's id; parts of one answer may share it.
-
-        Databases without ids get those that Goose itself gives when it brings them up to date.
-        """
-        native = text(message.get("message_id"))
-        native = native or f"msg_{self._key}_{count(message.get('id'))}"
-        self._ids[native] = times = self._ids.get(native, 0) + 1
-        return native if times == 1 else f"{native}#{times}"
+        return "imported"
 
     # Usage
 
@@ -166,7 +163,7 @@ class _Session:
         rest_cost, listed, listed_cost = 0.0, dict(rest), 0.0
         at = None
         for entry in self._select("usage_ledger", _LEDGER, "created_timestamp"):
-            self._counts["imported"] += 1
+            self._tally.add("imported")
             carried = entry.get("cost_source") == _CARRIED
             for name in rest:
                 listed[name] += count(entry.get(name))
@@ -186,7 +183,7 @@ class _Session:
             raw = {name: self._row[name] for name in self._row if name.endswith("tokens")}
             cost_ = microdollars(round(rest_cost, 9))
             when = at or self.rows.session.updated_at
-            self.rows.use(self._key, when, raw=raw, cost_reported=cost_, **used)
+            self.rows.use(self.rows.session.id, when, raw=raw, cost_reported=cost_, **used)
 
     def _use_entry(self, entry: dict[str, Any]) -> None:
         rows, number = self.rows, count(entry.get("id"))
@@ -197,9 +194,8 @@ class _Session:
         cost = microdollars(entry.get("cost"))
         if any(used.values()) or cost:
             model = text(entry.get("model"))
-            rows.use(
-                f"{self._key}:{number}", at, raw=entry, model=model, cost_reported=cost, **used
-            )
+            key = f"{rows.session.id}:{number}"
+            rows.use(key, at, raw=entry, model=model, cost_reported=cost, **used)
 
     def _accumulated(self, name: str) -> int:
         """What a session used so far; in old databases only the last response is known."""
@@ -209,35 +205,31 @@ class _Session:
     # Rows of the database
 
     def _select(self, table: str, wanted: tuple[str, ...], order: str) -> Iterator[dict[str, Any]]:
-        return _records(self._db, table, wanted, "session_id", self._key, order=order)
-
-    def _given(self) -> Batch:
-        batch = give(self.rows, **self._counts)
-        batch.malformed, self._malformed = self._malformed, []
-        self._counts = dict.fromkeys(self._counts, 0)
-        return batch
+        return _records(self._db, table, wanted, key=("session_id", self._key), order=order)
 
 
 def _records(
     db: apsw.Connection,
     table: str,
     wanted: tuple[str, ...],
-    key_column: str,
-    key: str,
     *,
+    key: tuple[str, str] | None = None,
     order: str | None = None,
 ) -> Iterator[dict[str, Any]]:
-    """The rows of one session, with those of the wanted columns that this version has."""
+    """The rows of a table, with those of the wanted columns that this version has.
+
+    `key` is a column and the value that it has in the rows.
+    """
     present = columns(db, table)
     names = [name for name in wanted if name in present]
-    if not names or key_column not in present:
+    if not names or (key is not None and key[0] not in present):
         return
     # Text comes as bytes, since text that is no UTF-8 would cost the whole session.
     values = ", ".join(f"iif(typeof({one})='text', CAST({one} AS BLOB), {one})" for one in names)
-    sql = f"SELECT {values} FROM {table} WHERE {key_column} = ?"
+    sql = f"SELECT {values} FROM {table}" + (f" WHERE {key[0]} = ?" if key else "")
     if order in present:
         sql += f" ORDER BY {order}, id"
-    for row in _rows(db, sql, key):
+    for row in _rows(db, sql, *(key[1:] if key else ())):
         yield dict(zip(names, row, strict=True))
 
 

@@ -15,8 +15,10 @@ from clankers.importers import (
     snapshot,
     text,
 )
+from clankers.importers._sqlite import is_damaged
 from clankers.importers.goose import DATABASE
 from clankers.importers.goose._messages import AGENT, parts_of, role_of, usage_of
+from clankers.importers.goose._names import LINE, Names, session_id
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,18 +42,21 @@ class _Lines:
     def __init__(self, session: str, *, moved: bool) -> None:
         self.rows = Rows(AGENT, Memory())
         self._session, self._moved = session, moved
+        self._names = Names(session, LINE)
 
     def take(self, record: dict[str, Any], number: int) -> Outcome:
+        del number
         if self._moved:
             return "noise"
-        self.rows.identify(self._session)
+        self._identify(record)
         if "working_dir" in record and "role" not in record:
             self._describe(record)
             return "imported"
         role, content = text(record.get("role")), record.get("content")
         if role not in ("user", "assistant") or not isinstance(content, list):
             return "unknown"
-        native = text(record.get("id")) or str(number)
+        # Goose's own id is not told: moved into the database, the message may have another.
+        native = self._names.name(None, role, record.get("created"))
         at = milliseconds(record.get("created"))
         metadata = record.get("metadata")
         seq = self.rows.next_seq(at)
@@ -59,6 +64,16 @@ class _Lines:
             visible = metadata if isinstance(metadata, dict) else {}
             self.rows.say(native, role_of(role, visible), said, at, seq=seq)
         return "imported"
+
+    def _identify(self, first: dict[str, Any]) -> None:
+        """Takes the session's id from the file's name and its first line.
+
+        Goose takes `created_at` from the header where it is, else from the file system,
+        which nobody else can tell later: then it is another session in the database.
+        """
+        born = first.get("created_at")
+        born = text(first.get("working_dir")) if born is None else born
+        self.rows.identify(session_id(self._session, born))
 
     def _describe(self, header: dict[str, Any]) -> None:
         rows = self.rows
@@ -69,7 +84,7 @@ class _Lines:
             used = usage_of(header)
         if any(used.values()):
             raw = {name: value for name, value in header.items() if name.endswith("_tokens")}
-            rows.use(self._session, _named_time(self._session), raw=raw, **used)
+            rows.use(rows.session.id, _named_time(self._session), raw=raw, **used)
 
 
 def _named_time(name: str) -> int | None:
@@ -89,5 +104,8 @@ def _has_moved(path: Path) -> bool:
                 return False
             found = db.execute("SELECT 1 FROM sessions WHERE id = ?", (path.stem,))
             return found.fetchone() is not None
-    except ImporterError:
-        return False
+    except ImporterError as problem:
+        if is_damaged(problem):
+            return False
+        # Nobody knows now, and what is said now would be said twice.
+        raise

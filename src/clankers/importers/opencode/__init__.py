@@ -12,6 +12,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from clankers import importers
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
@@ -19,7 +21,6 @@ if TYPE_CHECKING:
 
 # The names that databases and data folders go by; all have the same tables and folders.
 _PRODUCTS = ("opencode", "kilo", "mimocode", "icodemate")
-_SQLITE = b"SQLite format 3\0"
 # Beside a database or storage these hold checkouts and programs, often very many files.
 _NO_SESSIONS = frozenset(
     {"bin", "log", "plans", "repos", "session_diff", "snapshot", "tool-output", "worktree"}
@@ -65,7 +66,7 @@ class OpenCode:
         if folders := [part.strip() for part in given.split(",") if part.strip()]:
             return [Path(folder).expanduser() for folder in folders]
         if own := environ.get(self._home_variable or ""):
-            return [Path(own) / "data"]
+            return [Path(own).expanduser() / "data"]
         shared = environ.get("XDG_DATA_HOME")
         return [(Path(shared) if shared else home / ".local" / "share") / self.agent]
 
@@ -83,9 +84,8 @@ class OpenCode:
             return False
         if path.is_dir():
             return _is_storage(str(path))
-        with path.open("rb") as file:
-            if file.read(len(_SQLITE)) != _SQLITE:
-                return False
+        if not importers.is_sqlite(path):
+            return False
         from clankers.importers.opencode._database import has_sessions
 
         return has_sessions(path)

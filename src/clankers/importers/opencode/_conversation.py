@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from clankers.importers import Memory, Rows, give, member, milliseconds, text
+from clankers.importers import Memory, Rows, Tally, member, milliseconds, text
 from clankers.importers.opencode._parts import SYNTHETIC, Parts, fail
 from clankers.importers.opencode._usage import model_of, used
 
@@ -32,23 +32,17 @@ class Conversation:
     def __init__(self, agent: str, session_id: str) -> None:
         self.rows = Rows(agent, Memory())
         self.rows.identify(session_id)
-        self._counts = {"imported": 0, "noise": 0, "unknown": 0}
-        self._malformed: list[int] = []
-        self._number = 0
+        self._tally = Tally(ROWS_TOGETHER)
         self._born: int | None = None
         self._calls: set[str] = set()
         self._compacting = False
 
     @property
     def is_full(self) -> bool:
-        return self.rows.waiting >= ROWS_TOGETHER
+        return self._tally.is_enough(self.rows)
 
     def batch(self) -> Batch:
-        batch = give(self.rows, **self._counts)
-        batch.malformed = self._malformed
-        self._counts = dict.fromkeys(self._counts, 0)
-        self._malformed = []
-        return batch
+        return self._tally.batch(self.rows)
 
     def begin(self, info: Record | None) -> None:
         """Takes the session's own record."""
@@ -88,11 +82,8 @@ class Conversation:
         self._keep_birth()
 
     def _take(self, heard: Parts, part_id: str, part: Any) -> None:
-        if isinstance(part, dict):
-            self._number += 1
-            self._counts[heard.take(part_id, part)] += 1
-        else:
-            self._count(None)
+        known = isinstance(part, dict)
+        self._tally.add(heard.take(part_id, part) if known else "malformed")
 
     def _answer(
         self, native_id: str, record: Record, heard: Parts, at: int | None
@@ -149,11 +140,7 @@ class Conversation:
         return {"is_sidechain": True} if self.rows.session.parent_id else {}
 
     def _count(self, record: Record | None) -> bool:
-        self._number += 1
-        if record is None:
-            self._malformed.append(self._number)
-        else:
-            self._counts["imported"] += 1
+        self._tally.add("malformed" if record is None else "imported")
         return record is not None
 
 

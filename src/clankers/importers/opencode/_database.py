@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from clankers.errors import ImporterError
 from clankers.importers import Entry, columns, count, decode_value, snapshot
 from clankers.importers.opencode._conversation import Conversation
 
@@ -32,9 +33,12 @@ _RECENT_MS = 7 * 24 * 60 * 60 * 1000
 
 
 def has_sessions(path: Path) -> bool:
-    """True when a database has the tables of OpenCode."""
-    with snapshot(path) as connection:
-        return all(needed <= columns(connection, table) for table, needed in _NEEDED.items())
+    """True when a database has the tables of OpenCode; False also for one that is damaged."""
+    try:
+        with snapshot(path) as connection:
+            return all(needed <= columns(connection, table) for table, needed in _NEEDED.items())
+    except ImporterError:
+        return False
 
 
 def list_database(path: Path) -> Iterator[Entry]:

@@ -52,7 +52,7 @@ def used(native_id: str, message: dict[str, Any], steps: Sequence[dict[str, Any]
         raw["steps"] = [{"tokens": one.get("tokens"), "cost": one.get("cost")} for one in steps]
     return Used(
         Tokens(*map(max, stated, together)),
-        _identity(message, finished[0] if finished else stated) or native_id,
+        _identity(message, finished[:1]) or native_id,
         microdollars(message.get("cost")) or _cost_of(steps),
         raw,
     )
@@ -83,19 +83,22 @@ def model_of(message: dict[str, Any]) -> tuple[str | None, str | None]:
     )
 
 
-def _identity(message: dict[str, Any], first: Tokens) -> str | None:
+def _identity(message: dict[str, Any], first: Sequence[Tokens]) -> str | None:
     """Tells a response from every other one by what its copies have too.
 
     A fork copies messages under new ids and does not say from where. The original may be
     in another session that is read later, in the older storage, or deleted since, so that
     looking for it would give one response several names. What a copy keeps is the moment
-    when the response began, the model, and what was counted; of that the first step only,
-    since more is added to a message while it grows. The end of the response is left out,
+    when the response began, the model, and what was counted; of that the `first` step only,
+    since more is added to a message while it grows. Without a step nothing of it stands
+    still: then the moment and the model must do. The end of the response is left out,
     for it is written after the counts, and the project too: sessions move to another one
     when a repository is made.
     """
     began = milliseconds(member(message, "time").get("created"))
-    return None if not began else "-".join(map(str, (began, *model_of(message), *first)))
+    if not began:
+        return None
+    return "-".join(map(str, (began, *model_of(message), *(one for step in first for one in step))))
 
 
 def _cost_of(steps: Sequence[dict[str, Any]]) -> int | None:

@@ -11,12 +11,13 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from clankers import importers
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from clankers.importers import Batch, Resume
 
-_HEAD_BYTES = 64 * 1024
 _PROJECTS, _CHATS, _SUBAGENTS = "projects", "chats", "subagents"
 # What a record always has, and what only this agent's have.
 _COMMON = (b'"parentUuid"', b'"sessionId"')
@@ -57,11 +58,7 @@ class QwenCode:
                     yield path
 
     def recognises(self, path: Path) -> bool:
-        try:
-            with path.open("rb") as file:
-                start = file.read(_HEAD_BYTES)
-        except OSError:
-            return False
+        start = importers.beginning(path)
         return all(mark in start for mark in _COMMON) and any(mark in start for mark in _OWN)
 
     def read(self, path: Path, resume: Resume) -> Iterator[Batch]:

@@ -191,11 +191,10 @@ class Chat:
                 blocks += blocks_of([part], rows.attachments)
                 continue
             native_id = text(call.get("id")) or f"{message}-{place}"
-            # The same whenever the record is read.
-            rows.tool(native_id, at).seq = seq + place
             rows.memory.seq = max(rows.memory.seq, seq + place)
-            name = text(call.get("name"))
-            blocks.append(rows.call(native_id, name, call.get("args"), at, message=message))
+            name, given = text(call.get("name")), call.get("args")
+            # Its place is the same whenever the record is read.
+            blocks.append(rows.call(native_id, name, given, at, message=message, seq=seq + place))
         return blocks
 
     def _use(self, native_id: str, at: int | None, record: dict[str, Any]) -> Any:
@@ -203,7 +202,9 @@ class Chat:
         used = spent(**{name: counts.get(written) for name, written in _TOKENS.items()})
         if used is not None:
             # A branched session repeats records with their ids.
-            self.rows.use(native_id, at, raw=counts, message=native_id, **used._asdict())
+            is_named = text(record["uuid"]) is not None
+            key = native_id if is_named else f"{self.rows.session.id}:{native_id}"
+            self.rows.use(key, at, raw=counts, message=native_id, **used._asdict())
         return used
 
     def _results(self, _native_id: str, at: int | None, record: dict[str, Any]) -> Outcome:
