@@ -68,6 +68,7 @@ class TestParseWhen:
         ("text", "utc"),
         [
             ("0d", "2026-11-23T10:04:05.678Z"),
+            ("30min", "2026-11-23T09:34:05.678Z"),
             ("36h", "2026-11-21T22:04:05.678Z"),
             ("7d", "2026-11-16T10:04:05.678Z"),
             ("2W", "2026-11-09T10:04:05.678Z"),
@@ -143,7 +144,7 @@ class TestParseWhen:
         assert str(raised.value) == f"{text!r} is not a time"
         assert raised.value.hint == (
             "use a date (2026-01-31), a time (2026-01-31T10:00, with Z or an offset if not"
-            " in your zone), or how long ago: 36h, 7d, 2w, 3m (months)"
+            " in your zone), or how long ago: 30min, 36h, 7d, 2w, 3m (months)"
         )
 
 

@@ -12,7 +12,9 @@ __all__ = ["parse_when", "short_time", "zone"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
-_AGO = re.compile(r"([0-9]{1,7})([hdwm])", re.IGNORECASE)
+_AGO = re.compile(r"([0-9]{1,7})(min|[hdwm])", re.IGNORECASE)
+# Of those that are as long on every day; the longer ones are the calendar's.
+_MILLISECONDS = {"min": 60_000, "h": 3_600_000}
 _ISO = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
     r"([T ][0-9]{2}:[0-9]{2}(:[0-9]{2}([.,][0-9]{1,9})?)?(Z|[+-][0-9]{2}(:?[0-9]{2})?)?)?",
@@ -24,7 +26,8 @@ def parse_when(text: str, *, zone: tzinfo, now: int | None = None) -> int:
     """The moment that `text` names, in epoch milliseconds.
 
     It is an ISO date (its first moment) or time, in `zone` unless it says its own, or a
-    number of hours, days, weeks or months before `now`: ``36h``, ``7d``, ``2w``, ``3m``.
+    number of minutes, hours, days, weeks or months before `now`: ``30min``, ``36h``, ``7d``,
+    ``2w``, ``3m``.
     Days are the calendar's: ``1d`` is yesterday at this time of day, also when the clocks
     changed; ``1m`` before 31 March is the last of February. A time that the clocks skip
     is as much later as they were put forward; one that comes twice is the first.
@@ -40,7 +43,7 @@ def parse_when(text: str, *, zone: tzinfo, now: int | None = None) -> int:
     raise UsageError(
         f"{text!r} is not a time",
         hint="use a date (2026-01-31), a time (2026-01-31T10:00, with Z or an offset if not"
-        " in your zone), or how long ago: 36h, 7d, 2w, 3m (months)",
+        " in your zone), or how long ago: 30min, 36h, 7d, 2w, 3m (months)",
     )
 
 
@@ -72,8 +75,8 @@ def zone(name: str | None = None) -> tzinfo:
 def _ago(count: int, unit: str, zone: tzinfo, now: int | None) -> int:
     if now is None:
         now = time.time_ns() // 1_000_000
-    if unit == "h" or not count:
-        return now - count * 3_600_000
+    if unit in _MILLISECONDS or not count:
+        return now - count * _MILLISECONDS.get(unit, 0)
     moment = _EPOCH + timedelta(milliseconds=now)
     local = moment.astimezone(zone)
     if unit == "m":

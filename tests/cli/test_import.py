@@ -26,6 +26,7 @@ REPORT_KEYS = [
     "noise",
     "unknown",
     "malformed",
+    "left_out",
     "sources",
 ]
 
@@ -78,6 +79,7 @@ def test_reports_what_was_found_and_read(cli: Cli, transcript: Path) -> None:
         "noise": 0,
         "unknown": 0,
         "malformed": 1,
+        "left_out": 0,
     }
     assert source["source"] == "claude-code"
     assert source["path"] == str(transcript.parent.parent)

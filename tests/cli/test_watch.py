@@ -113,8 +113,8 @@ def test_json_lines(transcript: Path, children: list[Child]) -> None:
 
     assert list(second) == [
         *("at", "source", "path", "files", "read", "new", "updated", "unchanged", "lines"),
-        *("imported", "noise", "unknown", "malformed", "bytes_read", "rows_written"),
-        *("messages", "sessions"),
+        *("imported", "noise", "unknown", "malformed", "left_out", "bytes_read"),
+        *("rows_written", "messages", "sessions"),
     ]
     assert (second["lines"], second["messages"], second["sessions"]) == (1, 1, [SESSION])
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", second["at"])

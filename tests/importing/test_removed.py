@@ -42,7 +42,8 @@ class TestPruned:
         import_sessions(store)
         before = total_usage(store)
         store.prune(source="claude-code")
-        import_sessions(store, full=True)
+        report = import_sessions(store, full=True)
+        assert report.left_out == {SESSION}
         for table in ("sessions", "messages", "tools", "session_errors"):
             assert rows(store, table) == 0
         assert total_usage(store) == before
@@ -68,7 +69,8 @@ class TestPruned:
         now_is(store, 5)
         with transcript.open("a", encoding="utf-8") as file:
             file.write(prompt("And now?", minute=6) + answer("Falling.", minute=7))
-        import_sessions(store)
+        report = import_sessions(store)
+        assert report.left_out == set()
         assert said(store.connection) == ["And now?", "Falling."]
         assert store.session(SESSION).title in (None, "")
 

@@ -43,6 +43,7 @@ def test_the_first_import(store: Store, transcript: Path) -> None:
         "updated": 0,
         "unchanged": 0,
         **FIRST,
+        "left_out": 0,
     }
     assert report.bytes_read == transcript.stat().st_size
     assert counts(store.connection, transcript) == FIRST

@@ -38,6 +38,7 @@ class Reading:
         self.batches: list[Batch] = []
         self.counts = Counts()
         self.sessions: set[str] = set()
+        self.left_out: set[str] = set()
         self.failure: str | None = None
 
     def add(self, batch: Batch) -> None:
@@ -73,6 +74,7 @@ class Reading:
         self.batches = []
         self.counts = Counts()
         self.sessions = set()
+        self.left_out = set()
         self.failure = failure
         self.row = watermarks.paused(self.stored, self.found, failure=failure)
 
@@ -80,6 +82,7 @@ class Reading:
         """Everything was stored, or need not be; only now it counts as read."""
         self.found.report.add(self.counts)
         self.found.report.sessions |= self.sessions
+        self.found.report.left_out |= self.left_out
         self.counts = Counts()
         self.batches = []
         self.stored = self.row

@@ -75,19 +75,25 @@ class Counts:
 
 
 class SourceReport(Counts):
-    """What one place of one agent held; `sessions` are the ids of those that were read of."""
+    """What one place of one agent held.
+
+    `sessions` are the ids of those that were read of, `left_out` those of them that were not
+    stored, because they had been pruned or deleted.
+    """
 
     def __init__(self, agent: str, path: Path) -> None:
         super().__init__()
         self.agent = agent
         self.path = path
         self.sessions: set[str] = set()
+        self.left_out: set[str] = set()
 
     def to_dict(self) -> dict[str, Any]:
         return {
             "source": self.agent,
             "path": shown(self.path),
             **super().to_dict(),
+            "left_out": len(self.left_out),
             "bytes_read": self.bytes_read,
             "rows_written": self.rows_written,
         }
@@ -101,12 +107,21 @@ class ImportReport(Counts):
         self.sources: list[SourceReport] = []
         self.failures: list[Failure] = []
 
+    @property
+    def left_out(self) -> set[str]:
+        """The sessions that were not stored, because they had been pruned or deleted."""
+        return {one for source in self.sources for one in source.left_out}
+
     def sum_up(self) -> None:
         for one in self.sources:
             self.add(one)
 
     def to_dict(self) -> dict[str, Any]:
-        return {**super().to_dict(), "sources": [one.to_dict() for one in self.sources]}
+        return {
+            **super().to_dict(),
+            "left_out": len(self.left_out),
+            "sources": [one.to_dict() for one in self.sources],
+        }
 
 
 def shown(path: Path | str) -> str:

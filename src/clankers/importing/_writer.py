@@ -149,9 +149,11 @@ class Writer:
         agent = reading.found.importer.agent
         before = self._store.connection.total_changes()
         rests = [removed.rest_of(batch) for batch in reading.batches]
-        for batch in rests:
+        for batch, rest in zip(reading.batches, rests, strict=True):
+            if rest is not batch:
+                reading.left_out |= _ids(batch) - _ids(rest)
             try:
-                touched |= self._write_batch(batch, agent, improved=reading.improved)
+                touched |= self._write_batch(rest, agent, improved=reading.improved)
             except _BAD_ROW as problem:
                 raise ImporterError(_unstorable(reading, problem)) from problem
         reading.counts.rows_written = self._store.connection.total_changes() - before
@@ -194,6 +196,10 @@ class Writer:
 def _unstorable(reading: Reading, problem: Exception) -> str:
     agent = reading.found.importer.agent
     return f"the {agent} importer made rows that cannot be stored: {problem}"
+
+
+def _ids(batch: Batch) -> set[str]:
+    return {one.id for one in batch.sessions}
 
 
 def _unspaced(batch: Batch) -> Iterator[str]:

@@ -11,7 +11,7 @@ from clankers.errors import ImporterError
 from clankers.formats import visible, write_report_json, write_table
 from clankers.importing import SAMPLE_SESSIONS, import_sessions
 from clankers.store import Store
-from clankers_cli import _context, _terminal
+from clankers_cli import _amounts, _context, _terminal
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -139,6 +139,9 @@ def _print_report(report: ImportReport, database: Path, *, dry_run: bool) -> Non
         f" with content, {report.noise} noise, {report.unknown} unknown,"
         f" {report.malformed} malformed"
     )
+    if report.left_out:
+        left_out = _amounts.counted(len(report.left_out), "session")
+        print(f"left out, since removed before: {left_out}")
     if not dry_run:
         print(f"into {visible(str(database))}")
     if any(one.path == SAMPLE_SESSIONS for one in report.sources):
