@@ -21,6 +21,7 @@ MODULE = [sys.executable, "-m", "clankers_cli"]
 
 # A command like any other; what it does is what its argument says.
 TRIAL = """
+import atexit, os, threading
 from clankers.errors import StoreError
 from clankers_cli import _context
 
@@ -48,6 +49,13 @@ def run(args):
             return 5
         case "odd":
             print("caf\\u00e9 \\udcff \\U0001f600")
+        case "last":
+            atexit.register(os.write, 1, b"last")
+            print("first", end=" ")
+        case "thread":
+            threading.Timer(0.2, os.write, (1, b"last")).start()
+            print("first", end=" ", flush=True)
+            return 3
         case "chat":
             for number in range(100_000):
                 print("line", number)
@@ -339,6 +347,22 @@ class TestProcess:
         lines = child.communicate()[0].splitlines()
         assert lines[0] == "so far"
         assert lines[1].startswith("clankers-cli: unexpected ZeroDivisionError")
+
+    @pytest.mark.parametrize(("act", "code"), [("last", 0), ("thread", 3)])
+    def test_what_is_left_to_do(self, trial: Path, act: str, code: int) -> None:
+        """What was registered for the end is done, and a thread at work is waited for."""
+        child = start(trial, "trial", act, stdout=subprocess.PIPE)
+        assert child.communicate()[0] == "first last"
+        assert child.returncode == code
+
+    def test_a_debugged_process_ends_as_ever(
+        self, trial: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Profilers write what they found when the interpreter ends."""
+        monkeypatch.setenv("CLANKERS_DEBUG", "1")
+        profiled = [sys.executable, "-m", "cProfile", "-m", "clankers_cli", "--version"]
+        done = subprocess.run(profiled, capture_output=True, text=True, check=True)
+        assert "function calls" in done.stdout
 
     def test_an_error_without_stderr(self, trial: Path) -> None:
         """The exit code still says it, and the message does not end up on stdout."""
