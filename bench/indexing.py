@@ -23,7 +23,7 @@ from clankers.testing import make_message, make_session, make_tool
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_INDEX = ("message_search%", "tool_search%", "search_term")
+_INDEX = ("message_search%", "tool_search%", "search_term%")
 _TEXT_BYTES = """
 SELECT (SELECT total(octet_length(text_content)) + total(octet_length(thinking)) FROM messages)
   + (SELECT total(octet_length(tool_input)) + total(octet_length(tool_output)) FROM tools)

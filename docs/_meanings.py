@@ -238,6 +238,10 @@ TABLES = {
         "Every word of the search index, by which parts of words are found.",
         {"term": "the word, in lower case and without accents"},
     ),
+    "search_term_run": Table(
+        "The words of `search_term` once more, many in a row, which is quicker to look through.",
+        {"n": "a number", "terms": "words, each with a line feed behind it"},
+    ),
     "search_mark": Table(
         "How far the search index goes; later rows are added at the next write or search.",
         {

@@ -361,7 +361,9 @@ class TestPurge:
         with store.atomic():
             update_index(store.connection)
         store.connection.execute(
-            "INSERT INTO search_term VALUES (?) ON CONFLICT DO NOTHING", (SECRET,)
+            "INSERT INTO search_term VALUES (?1) ON CONFLICT DO NOTHING;"
+            "INSERT INTO search_term_run(terms) VALUES (?1 || char(10))",
+            (SECRET, SECRET),
         )
         store.connection.execute(
             "INSERT INTO import_sources(path, agent, importer_version, state, watermark)"

@@ -181,6 +181,27 @@ def test_an_import_leaves_nothing_to_do(tmp_path: Path) -> None:
         assert store.check_index() == []
 
 
+def test_runs_of_words(tmp_path: Path) -> None:
+    """They hold each word once, however many imports bring how many of them."""
+    with Store.open(tmp_path / "clankers.db") as store:
+        for number, words in enumerate([["tide"], ["tide", "moon"], [], range(12_000), ["moon"]]):
+            text = " ".join(f"w{word}x" for word in words)
+            store.upsert(make_message(number, text_content=text))
+            with store.atomic():
+                update_index(store.connection, uncollected=0)
+        query = "SELECT terms FROM search_term_run ORDER BY n"
+        runs = [str(run) for (run,) in store.connection.execute(query)]
+        words = "".join(runs).splitlines()
+        assert sorted(words) == sorted({"wtidex", "wmoonx", *(f"w{n}x" for n in range(12_000))})
+        assert len(runs) == 3
+        assert ids(store.search("w1199")) == {("messages", "session-1:message-3")}
+        store.connection.execute("DELETE FROM search_term_run WHERE n = 1")
+        (problem,) = store.check_index()
+        assert problem.startswith("search_term_run has ")
+        store.rebuild_index()
+        assert store.check_index() == []
+
+
 def test_damage_is_found_and_mended(tmp_path: Path) -> None:
     """A row that is missing in the index, or is there and should not be; `rebuild_index` mends both."""
     with Store.open(tmp_path / "clankers.db") as store:

@@ -11,7 +11,6 @@ stored, so whatever takes text out of the index must prepare the old text in the
 
 from __future__ import annotations
 
-import json
 import re
 from functools import cache
 
@@ -56,6 +55,9 @@ INDEXED = (PROSE, TOOLS)
 # Below this many rows it is cheaper to look through new rows than to collect their words.
 UNCOLLECTED_ROWS = 2_000
 _REBUILT_SHARE = 0.2
+# A run of words grows to about this many bytes.
+_RUN_BYTES = 65_536
+_RUN_WORDS = 5_000
 _MAXIMUM = 2**63 - 1
 # Of languages that write no spaces, by their blocks in Unicode.
 _UNSPACED = (
@@ -151,7 +153,7 @@ def check_index(connection: apsw.Connection) -> list[str]:
             connection.execute(command)
         except (apsw.CorruptError, apsw.SQLError) as problem:
             problems.append(f"{indexed.index} is damaged: {problem}")
-    return problems or _missing(connection)
+    return problems or [*_missing(connection), *_missing_words(connection)]
 
 
 def rebuild_index(connection: apsw.Connection) -> None:
@@ -159,7 +161,7 @@ def rebuild_index(connection: apsw.Connection) -> None:
     for indexed in INDEXED:
         connection.execute(f"INSERT INTO {indexed.index}({indexed.index}) VALUES ('delete-all')")
     connection.execute(
-        "DELETE FROM search_term; DELETE FROM search_stale;"
+        "DELETE FROM search_term; DELETE FROM search_term_run; DELETE FROM search_stale;"
         "UPDATE search_mark SET n = 0, terms_n = 0"
     )
     update_index(connection, uncollected=0)
@@ -238,6 +240,8 @@ def _add_new(
     values: dict[str, apsw.SQLiteValue] = {"mark": mark, "top": top}
     how = _UNKNOWN
     if unspaced is not None:
+        import json  # most searches do without
+
         how, values["unspaced"] = _KNOWN, json.dumps(list(unspaced))
     connection.execute(_insert(indexed, "n > :mark AND n <= :top", how), values)
     connection.execute("UPDATE search_mark SET n = ? WHERE source = ?", (top, indexed.table))
@@ -276,10 +280,10 @@ def _collect_all(connection: apsw.Connection, indexed: Indexed) -> None:
     vocabulary = f"temp.{indexed.index}_vocabulary"
     connection.execute(
         f"CREATE VIRTUAL TABLE IF NOT EXISTS {vocabulary}"
-        f" USING fts5vocab('main', '{indexed.index}', 'row');"
-        f"INSERT INTO search_term SELECT term FROM {vocabulary} WHERE 1 ON CONFLICT DO NOTHING;"
-        f"DROP TABLE {vocabulary}"
+        f" USING fts5vocab('main', '{indexed.index}', 'row')"
     )
+    _learn(connection, vocabulary)
+    connection.execute(f"DROP TABLE {vocabulary}")
 
 
 def _collect_from(
@@ -300,14 +304,35 @@ def _collect_from(
             f" FROM {indexed.table} WHERE {condition}",
             values,
         )
-        connection.execute(
-            "INSERT INTO search_term SELECT term FROM temp.search_passing_vocabulary WHERE 1"
-            " ON CONFLICT DO NOTHING"
-        )
+        _learn(connection, "temp.search_passing_vocabulary")
     finally:
         connection.execute(
             "DROP TABLE temp.search_passing_vocabulary; DROP TABLE temp.search_passing"
         )
+
+
+def _learn(connection: apsw.Connection, vocabulary: str) -> None:
+    """Adds the words of a table that are not known yet."""
+    new = [
+        f"{term}\n"
+        for (term,) in connection.execute(
+            f"INSERT INTO search_term SELECT term FROM {vocabulary} WHERE 1"
+            " ON CONFLICT DO NOTHING RETURNING term"
+        )
+    ]
+    last = connection.execute(
+        "SELECT n FROM search_term_run WHERE n = (SELECT max(n) FROM search_term_run)"
+        " AND octet_length(terms) < ?",
+        (_RUN_BYTES,),
+    ).get
+    for start in range(0, len(new), _RUN_WORDS):
+        run = "".join(new[start : start + _RUN_WORDS])
+        if start or last is None:
+            connection.execute("INSERT INTO search_term_run(terms) VALUES (?)", (run,))
+        else:
+            connection.execute(
+                "UPDATE search_term_run SET terms = terms || ? WHERE n = ?", (run, last)
+            )
 
 
 def _missing(connection: apsw.Connection) -> list[str]:
@@ -331,3 +356,13 @@ def _missing(connection: apsw.Connection) -> list[str]:
                 f"{indexed.index} has {indexed_rows:,} of {rows:,} rows of {indexed.table}"
             )
     return problems
+
+
+def _missing_words(connection: apsw.Connection) -> list[str]:
+    """Whether the words are as many in their runs as they are alone."""
+    words, in_runs = connection.execute(
+        "SELECT (SELECT count(*) FROM search_term), (SELECT"
+        " coalesce(sum(length(terms) - length(replace(terms, char(10), ''))), 0)"
+        " FROM search_term_run)"
+    ).get
+    return [] if words == in_runs else [f"search_term_run has {in_runs:,} of {words:,} words"]

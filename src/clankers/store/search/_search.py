@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 from clankers import errors
 from clankers.store._schema import SCHEMA_VERSION
 from clankers.store.search._find import Finder, Found, titled
@@ -270,7 +268,7 @@ def _add_titles(
     found = connection.execute(
         "SELECT x.id, x.title, x.source, x.project_name, coalesce(x.updated_at, x.created_at)"
         " FROM json_each(?) j CROSS JOIN sessions x ON x.n = j.value",
-        (json.dumps(rows),),
+        (_as_json(rows),),
     )
     for session_id, title, source, project, at in found:
         line, marks = snippet([title], wanted.terms, escaped=False)
@@ -305,7 +303,7 @@ def _add_rows(
         f" r.{indexed.columns[0]}, r.{indexed.columns[1]}"
         f" FROM json_each(?) j CROSS JOIN {table} r ON r.n = j.value"
         f" LEFT JOIN sessions x ON x.id = r.session_id ORDER BY {_page_order(found)}",
-        (json.dumps(found.rows),),
+        (_as_json(found.rows),),
     )
     for row_id, session_id, title, source, project, at, name, *texts in rows:
         line, marks = snippet(texts, wanted.terms, escaped=indexed.escaped)
@@ -356,3 +354,8 @@ def _suggest(connection: apsw.Connection, wanted: Wanted, result: SearchResult) 
             result.suggestions.append(bare)
         elif term.kind == "word" and (near := suggestion(connection, term.text)):
             result.suggestions.append(near)
+
+
+def _as_json(numbers: list[int]) -> str:
+    # The json module takes 2 ms to load.
+    return f"[{','.join(map(str, numbers))}]"

@@ -12,6 +12,7 @@ from clankers.store.search._index import spaced, without_escapes
 TYPE_CHECKING = False  # typing itself is slow to import, and a search should not pay for it
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import Any
 
     import apsw
@@ -42,14 +43,18 @@ class Words:
 
     def with_part(self, part: str, *, after: bool) -> list[str]:
         """Words with `part` somewhere in them, or at their end; not many more than are of use."""
-        pattern = "%" + like(part) + ("%" if after else "")
+        pattern = part if after else f"{part}\n"
         if pattern not in self._found:
-            rows = self._connection.execute(
-                "SELECT term FROM search_term WHERE term LIKE ? ESCAPE '\\' LIMIT ?",
-                (pattern, 4 * MOST_EXPANSIONS),
-            )
-            self._found[pattern] = [str(word) for (word,) in rows]
+            self._found[pattern] = self._look(pattern)
         return self._found[pattern]
+
+    def _look(self, pattern: str) -> list[str]:
+        found: list[str] = []
+        for (run,) in self._connection.execute("SELECT terms FROM search_term_run"):
+            found += _words_with(pattern, str(run))
+            if len(found) >= 4 * MOST_EXPANSIONS:
+                break
+        return found
 
 
 class Vocabulary:
@@ -136,6 +141,15 @@ class Vocabulary:
         return f"({' OR '.join(map(quoted, words))})" if words else ""
 
 
+def _words_with(pattern: str, run: str) -> Iterator[str]:
+    """The words of a run in which `pattern` is; each has a line feed behind it."""
+    at = run.find(pattern)
+    while at >= 0:
+        end = run.index("\n", at)
+        yield run[run.rfind("\n", 0, at) + 1 : end]
+        at = run.find(pattern, end)
+
+
 # FTS5_TOKENIZE_QUERY
 _QUERY = 1
 
@@ -150,6 +164,8 @@ def _either(ways: list[str | None]) -> str | None:
 
 def as_json(text: str) -> str:
     """`text` as it stands inside a JSON string."""
+    if text.isprintable() and '"' not in text and "\\" not in text:
+        return text
     import json
 
     return json.dumps(text, ensure_ascii=False)[1:-1]
