@@ -326,11 +326,11 @@ CREATE INDEX IF NOT EXISTS usage_unpriced ON usage(provider, model) WHERE cost I
 #
 # What is found by words stands in two full-text tables over the rows themselves, and every
 # word of either in `search_term`, and thousands in one row in `search_term_run`, which is
-# looked through for parts of words four times as fast. Rows above a mark are not in the index yet: they are added
-# at the end of a write or before a search, never by an insert trigger, which would cost four
-# times as much. Rows below it that change or go leave their old text behind in
-# `search_stale`, from plain SQL that any program can fire. USING is in capitals because
-# some programs cannot open the file otherwise.
+# looked through for parts of words four times as fast. Rows above a mark are not in the
+# index yet: they are added at the end of a write or before a search, never by an insert
+# trigger, which would cost four times as much. Rows below it that change or go leave their
+# old text behind in `search_stale`, from plain SQL that any program can fire. USING is in
+# capitals because some programs cannot open the file otherwise.
 SEARCH = """
 ALTER TABLE import_sources ADD COLUMN entry TEXT;
 CREATE INDEX sessions_last ON sessions(coalesce(updated_at, ended_at, created_at));
