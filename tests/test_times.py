@@ -69,6 +69,7 @@ class TestParseWhen:
         [
             ("0d", "2026-11-23T10:04:05.678Z"),
             ("30min", "2026-11-23T09:34:05.678Z"),
+            ("30MIN", "2026-11-23T09:34:05.678Z"),
             ("36h", "2026-11-21T22:04:05.678Z"),
             ("7d", "2026-11-16T10:04:05.678Z"),
             ("2W", "2026-11-09T10:04:05.678Z"),
@@ -79,7 +80,7 @@ class TestParseWhen:
         ],
     )
     def test_ago(self, text: str, utc: str) -> None:
-        """Hours, days, weeks and calendar months before now, to the millisecond."""
+        """Minutes, hours, days, weeks and calendar months before now, to the millisecond."""
         assert short_ms(parse_when(text, zone=UTC, now=NOW)) == utc
 
     @pytest.mark.parametrize(
@@ -119,6 +120,7 @@ class TestParseWhen:
             "\u0667d",
             "2026",
             "2026-01",
+            "30m\u0131n",
             "2026-1-31",
             "2026-02-30",
             "2026-13-01",

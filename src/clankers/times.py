@@ -12,7 +12,7 @@ __all__ = ["parse_when", "short_time", "zone"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
-_AGO = re.compile(r"([0-9]{1,7})(min|[hdwm])", re.IGNORECASE)
+_AGO = re.compile(r"([0-9]{1,7})(min|[hdwm])", re.IGNORECASE | re.ASCII)
 # Of those that are as long on every day; the longer ones are the calendar's.
 _MILLISECONDS = {"min": 60_000, "h": 3_600_000}
 _ISO = re.compile(

@@ -72,6 +72,8 @@ def entry_point() -> NoReturn:
     if is_working or os.environ.get("CLANKERS_DEBUG"):
         sys.exit(code)
     atexit._run_exitfuncs()  # noqa: SLF001 - there is no public way
+    _abandon_unwritable(sys.stdout)
+    _abandon_unwritable(sys.stderr)
     os._exit(code)
 
 

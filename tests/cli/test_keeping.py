@@ -128,7 +128,7 @@ class TestPrune:
         assert done.code == 0
         assert done.out.startswith("removed 1 session, 5 messages, 2 tool calls (1.0 KB)")
         done = cli("--db", database, "import", "--path", SAMPLE_SESSIONS, "--full")
-        assert "left out, since removed before: 1 session\n" in done.out
+        assert "left out 1 session that had been removed\n" in done.out
         assert ids(database) == {TIDES, SUBAGENT, LEDGER}
 
     @pytest.mark.skipif(sys.platform == "win32", reason="needs a terminal of POSIX")

@@ -77,8 +77,9 @@ class Counts:
 class SourceReport(Counts):
     """What one place of one agent held.
 
-    `sessions` are the ids of those that were read of, `left_out` those of them that were not
-    stored, because they had been pruned or deleted.
+    `sessions` are the ids of those that were read of, `left_out` those of them that some file
+    tells of and that were not stored from it, because they had been pruned or deleted. A dry
+    run stores nothing, and so leaves nothing out.
     """
 
     def __init__(self, agent: str, path: Path) -> None:
@@ -109,7 +110,7 @@ class ImportReport(Counts):
 
     @property
     def left_out(self) -> set[str]:
-        """The sessions that were not stored, because they had been pruned or deleted."""
+        """The sessions left out of some file, see `SourceReport`."""
         return {one for source in self.sources for one in source.left_out}
 
     def sum_up(self) -> None:

@@ -141,7 +141,7 @@ def _print_report(report: ImportReport, database: Path, *, dry_run: bool) -> Non
     )
     if report.left_out:
         left_out = _amounts.counted(len(report.left_out), "session")
-        print(f"left out, since removed before: {left_out}")
+        print(f"left out {left_out} that had been removed")
     if not dry_run:
         print(f"into {visible(str(database))}")
     if any(one.path == SAMPLE_SESSIONS for one in report.sources):

@@ -202,6 +202,17 @@ def test_runs_of_words(tmp_path: Path) -> None:
         assert store.check_index() == []
 
 
+def test_a_word_that_is_cut_within_a_character(tmp_path: Path) -> None:
+    """It takes no other word along, neither when it comes nor when the index is built anew."""
+    with Store.open(tmp_path / "clankers.db") as store:
+        store.upsert(make_message(1, text_content="a" + "ы" * 20_000 + " harbour"))
+        with store.atomic():
+            update_index(store.connection, uncollected=0)
+        store.rebuild_index()
+        assert store.check_index() == []
+        assert ids(store.search("arbou")) == {("messages", "session-1:message-1")}
+
+
 def test_damage_is_found_and_mended(tmp_path: Path) -> None:
     """A row that is missing in the index, or is there and should not be; `rebuild_index` mends both."""
     with Store.open(tmp_path / "clankers.db") as store:

@@ -313,13 +313,17 @@ def _collect_from(
 
 def _learn(connection: apsw.Connection, vocabulary: str) -> None:
     """Adds the words of a table that are not known yet."""
-    new = [
-        f"{term}\n"
-        for (term,) in connection.execute(
-            f"INSERT INTO search_term SELECT term FROM {vocabulary} WHERE 1"
-            " ON CONFLICT DO NOTHING RETURNING term"
-        )
-    ]
+    rows: list[Any] = connection.execute(
+        f"INSERT INTO search_term SELECT term FROM {vocabulary} WHERE 1"
+        " ON CONFLICT DO NOTHING RETURNING CAST(term AS BLOB)"
+    ).fetchall()
+    new = []
+    for (term,) in rows:
+        try:
+            new.append(f"{term.decode()}\n")
+        except UnicodeDecodeError:
+            # The index cuts a word at 32 KB, also within a character; nobody looks for that.
+            connection.execute("DELETE FROM search_term WHERE term = CAST(? AS TEXT)", (term,))
     last = connection.execute(
         "SELECT n FROM search_term_run WHERE n = (SELECT max(n) FROM search_term_run)"
         " AND octet_length(terms) < ?",
@@ -359,7 +363,7 @@ def _missing(connection: apsw.Connection) -> list[str]:
 
 
 def _missing_words(connection: apsw.Connection) -> list[str]:
-    """Whether the words are as many in their runs as they are alone."""
+    """Whether the words are as many in their runs as they are alone; it only counts."""
     words, in_runs = connection.execute(
         "SELECT (SELECT count(*) FROM search_term), (SELECT"
         " coalesce(sum(length(terms) - length(replace(terms, char(10), ''))), 0)"
