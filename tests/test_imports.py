@@ -184,7 +184,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "_system_zone": BASE,
     "times": {*BASE, "_system_zone"},
     "config": {*BASE, "_settings", "_config_file", "_profile", "times"},
-    "formats": {*BASE, "models"},
+    # Times may be shown as people write them.
+    "formats": {*BASE, "models", "times"},
     "_codec": {*BASE, "models"},
     "wire": {"models", "errors"},
     "_http": BASE,

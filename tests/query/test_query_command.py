@@ -183,7 +183,7 @@ def test_a_terminal_gets_lines_that_fit(archive: Path) -> None:
     os.close(theirs)
     shown = os.read(ours, 10_000).decode().splitlines()
     os.close(ours)
-    assert shown == ["id  text", f"--  {'-' * 36}", f"s1  {'x' * 35}…"]
+    assert shown == ["id  text", f"--  {'-' * 36}", f"s1  {'x' * 24}…{'x' * 11}"]
     piped = subprocess.run(command, capture_output=True, check=True, text=True, env=environ)
     assert piped.stdout.splitlines()[2] == f"s1  {'x' * 100}"
 

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import io
+import os
 from collections import deque
 from itertools import chain
 
-from clankers.formats import unique_names
+from clankers import errors
+from clankers.formats import FORMATS, unique_names, writer
 
 TYPE_CHECKING = False  # typing itself is slow to import
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import TextIO
 
-    from clankers.formats import Value
+    from clankers.formats import Value, Writer
     from clankers.query._run import Run
 
     Row = tuple[Value, ...]
 
 _SHOWN_ROWS = 100
+_LONGEST_CELL = 1_000
 
 
 class Result:
@@ -51,6 +56,52 @@ class Result:
         names = unique_names(self.columns)
         return [dict(zip(names, row, strict=True)) for row in self]
 
+    def write(
+        self,
+        file: TextIO | str | os.PathLike[str],
+        format: str | Writer = "table",  # noqa: A002  # the word for it
+    ) -> None:
+        """Writes the rows that are left, in one of `clankers.formats.FORMATS`.
+
+        A path becomes a whole file, or stays what it was where something goes wrong. A writer
+        with options is given as such: ``partial(write_csv, escape_formulas=True)``.
+
+        Raises:
+            QueryError: there is no such format; or what `Query.query` raises, with the rows
+                before it written.
+            OSError: the file cannot be written.
+        """
+        write = _writer(format) if isinstance(format, str) else format
+        if not isinstance(file, str | os.PathLike):
+            write(file, self.columns, self)
+            return
+        from clankers.formats import whole_file
+
+        with whole_file(file) as opened:
+            write(opened, self.columns, self)
+
+    def to_text(self, format: str | Writer = "table") -> str:  # noqa: A002
+        """The rows that are left as text; see `write`."""
+        text = io.StringIO(newline="")
+        self.write(text, format)
+        return text.getvalue()
+
+    def to_csv(self) -> str:
+        """The rows that are left as CSV, see `clankers.formats.write_csv`."""
+        return self.to_text("csv")
+
+    def to_json(self) -> str:
+        """The rows that are left as a JSON array of objects, see `clankers.formats.write_json`."""
+        return self.to_text("json")
+
+    def to_html(self) -> str:
+        """The rows that are left as a ``<table>``, see `clankers.formats.write_html`."""
+        return self.to_text("html")
+
+    def to_markdown(self) -> str:
+        """The rows that are left as a table of Markdown, see `clankers.formats.write_markdown`."""
+        return self.to_text("markdown")
+
     def close(self) -> None:
         """Leaves the rest unread, so that the database is no longer held as it was."""
         self._stretches.close()
@@ -60,11 +111,14 @@ class Result:
 
     def _repr_html_(self) -> str:
         """The first 100 rows for a notebook; none of them is lost to a loop that follows."""
-        # Imported here: only notebooks need it.
-        from clankers.query._html import html_table
+        from clankers.formats import write_html
 
         head = self._stretches.head(_SHOWN_ROWS + 1)
-        return html_table(self.columns, head[:_SHOWN_ROWS], has_more=len(head) > _SHOWN_ROWS)
+        text = io.StringIO()
+        write_html(text, self.columns, head[:_SHOWN_ROWS], longest=_LONGEST_CELL)
+        if len(head) > _SHOWN_ROWS:
+            text.write("<p>only the first rows are shown</p>\n")
+        return text.getvalue()
 
 
 class _Stretches:
@@ -117,3 +171,11 @@ class _Stretches:
             self._run.close()
         self._head += rows[: max(0, _SHOWN_ROWS + 1 - len(self._head))]
         return rows
+
+
+def _writer(name: str) -> Writer:
+    if name not in FORMATS:
+        raise errors.QueryError(
+            f"there is no format {name!r}", hint=f"the formats are {', '.join(FORMATS)}"
+        )
+    return writer(name)

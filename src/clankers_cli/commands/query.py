@@ -55,7 +55,7 @@ def _writer(args: argparse.Namespace) -> formats.Writer:
     name = args.format or ("json" if args.json else "table")
     if name == "table" and _terminal.is_terminal(sys.stdout):
         return partial(formats.write_table, width=_terminal.width(sys.stdout))
-    return formats.FORMATS[name]
+    return formats.writer(name)
 
 
 def _rows(text: str) -> int:
