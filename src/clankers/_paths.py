@@ -47,6 +47,13 @@ def config_path() -> Path:
     return data_dir() / "clankers.json"
 
 
+def logs_dir() -> Path:
+    """`CLANKERS_LOG_PATH`, else `logs` in the data directory."""
+    if given := os.environ.get("CLANKERS_LOG_PATH"):
+        return Path(given).expanduser()
+    return data_dir() / "logs"
+
+
 def make_private_dir(path: Path) -> None:
     """Creates `path` for its owner alone and takes rights of others away where they have some."""
     path.mkdir(mode=0o700, parents=True, exist_ok=True)

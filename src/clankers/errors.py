@@ -13,7 +13,9 @@
     │   └── UnknownSessionError
     ├── QueryError             a statement could not be run
     │   ├── QueryRefusedError
-    │   └── QueryTimeoutError
+    │   ├── QueryTimeoutError
+    │   ├── ConfirmationError      a destructive script needs a yes
+    │   └── WriteConflictError     the data changed between the trial and the run
     ├── ImporterError          a source could not be read
     │   └── UnknownAgentError
     └── UsageError             a report or price was asked for in a way that has no answer
@@ -77,7 +79,7 @@ class QueryError(ClankersError):
 
 
 class QueryRefusedError(QueryError):
-    """The statement would do more than read.
+    """The statement would do more than it may.
 
     Attributes:
         operation: what was refused, in SQL's words, such as ``DELETE`` or ``ATTACH``.
@@ -92,6 +94,14 @@ class QueryRefusedError(QueryError):
 
 class QueryTimeoutError(QueryError):
     """The statement ran longer than its time limit and was stopped."""
+
+
+class ConfirmationError(QueryError):
+    """A script would destroy something, and nobody said yes; nothing was changed."""
+
+
+class WriteConflictError(QueryError):
+    """A script would no longer change what its trial changed; nothing was changed."""
 
 
 class ImporterError(ClankersError):

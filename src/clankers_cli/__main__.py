@@ -1,4 +1,4 @@
-"""Runs one command; the one place where errors become messages and exit codes.
+"""Runs one command, and ends its process.
 
 0 is success, 1 an error, 2 a mistake on the command line, 130 an interrupt.
 """
@@ -9,10 +9,9 @@ import atexit
 import gc
 import os
 import sys
-from contextlib import suppress
 
-from clankers.errors import ClankersError
-from clankers_cli._parser import PROGRAM, parse, print_help
+from clankers_cli._parser import parse, print_help
+from clankers_cli._terminal import abandon_unwritable
 
 TYPE_CHECKING = False  # typing itself is slow to import, and every command starts here
 
@@ -29,7 +28,7 @@ COMMANDS = {
     "query": ("clankers_cli.commands.query", "ask the database in SQL"),
     "prune": ("clankers_cli.commands.prune", "remove the sessions that fit a filter"),
     "delete": ("clankers_cli.commands.delete", "remove single sessions, or erase them"),
-    "backup": ("clankers_cli.commands.backup", "make a copy of the database"),
+    "backup": ("clankers_cli.commands.backup", "copies of the database: make, list, restore"),
     "vacuum": ("clankers_cli.commands.vacuum", "give free room back, or say what takes it"),
     "config": ("clankers_cli.commands.config", "show or change settings and profiles"),
     "reindex": ("clankers_cli.commands.reindex", "build the search index anew"),
@@ -37,7 +36,6 @@ COMMANDS = {
 }
 
 _GARBAGE_THRESHOLD = 100_000
-_ISSUES = "https://github.com/clankers-sdk/clankers/issues"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -52,8 +50,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         # The reader has what it wanted: `| head` is no error.
         return 0
     finally:
-        _abandon_unwritable(sys.stdout)
-        _abandon_unwritable(sys.stderr)
+        abandon_unwritable(sys.stdout)
+        abandon_unwritable(sys.stderr)
 
 
 def entry_point() -> NoReturn:
@@ -72,8 +70,8 @@ def entry_point() -> NoReturn:
     if is_working or os.environ.get("CLANKERS_DEBUG"):
         sys.exit(code)
     atexit._run_exitfuncs()  # noqa: SLF001 - there is no public way
-    _abandon_unwritable(sys.stdout)
-    _abandon_unwritable(sys.stderr)
+    abandon_unwritable(sys.stdout)
+    abandon_unwritable(sys.stderr)
     os._exit(code)
 
 
@@ -84,25 +82,10 @@ def _run(argv: Sequence[str] | None) -> int:
             sys.stdout.flush()
     except BrokenPipeError:
         raise
-    except KeyboardInterrupt:
-        return _fail("interrupted", code=130)
-    except ClankersError as problem:
-        return _fail(str(problem), problem.hint)
-    except UnicodeEncodeError as problem:
-        return _fail(
-            f"{problem.object!a} is not UTF-8",
-            "no text that is stored can hold such bytes; see how the terminal encodes what is typed",
-            code=2,
-        )
-    except OSError as problem:
-        place = f": {problem.filename}" if problem.filename else ""
-        return _fail(f"{problem.strerror or problem}{place}")
-    except Exception as problem:  # noqa: BLE001  # the edge: nobody above could answer it
-        return _fail(
-            f"unexpected {type(problem).__name__}: {problem}",
-            f"this is a mistake in {PROGRAM}; please report it at {_ISSUES} with what"
-            " CLANKERS_DEBUG=1 shows",
-        )
+    except (Exception, KeyboardInterrupt) as problem:  # noqa: BLE001  # the edge
+        from clankers_cli._failing import fail, failure
+
+        return fail(failure(problem))
     return code
 
 
@@ -113,25 +96,10 @@ def _run_command(argv: Sequence[str] | None) -> int:
         return leaving.code if isinstance(leaving.code, int) else 0
     if args.command is None:
         print_help(COMMANDS)
-        return _fail("name a command", code=2)
+        from clankers_cli._failing import Failure, fail
+
+        return fail(Failure("name a command", code=2))
     code: int = args.run(args)
-    return code
-
-
-def _fail(message: str, hint: str = "", *, code: int = 1) -> int:
-    """One line on stderr, and one with the hint; text of others is made visible, never obeyed."""
-    from clankers.formats import visible  # only errors need it
-
-    if os.environ.get("CLANKERS_DEBUG") and sys.exc_info()[0] is not None:
-        import traceback
-
-        traceback.print_exc()
-    _abandon_unwritable(sys.stdout)  # what was printed comes before the error
-    if sys.stderr is not None:  # closed by the caller
-        with suppress(OSError):
-            print(f"{PROGRAM}: {visible(message)}", file=sys.stderr)
-            if hint:
-                print(f"hint: {visible(hint, keep_newlines=True)}", file=sys.stderr)
     return code
 
 
@@ -139,19 +107,6 @@ def _print_anything(stream: TextIO | None) -> None:
     """No character can stop a print: what the terminal's encoding lacks comes escaped."""
     if stream is not None and hasattr(stream, "reconfigure"):
         stream.reconfigure(errors="backslashreplace")
-
-
-def _abandon_unwritable(stream: TextIO | None) -> None:
-    """Flushes, or gives the rest up, so that the interpreter does not complain at its end."""
-    if stream is None:
-        return
-    try:
-        stream.flush()
-    except (OSError, ValueError):
-        with suppress(OSError, ValueError):
-            nowhere = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(nowhere, stream.fileno())
-            os.close(nowhere)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from clankers.errors import ClankersError
 from clankers.formats import report_table, visible, write_report_json
 from clankers.times import short_time
-from clankers_cli import _amounts, _context, _terminal
+from clankers_cli import _amounts, _asking, _context
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -40,14 +40,13 @@ def may_go_on(args: Namespace, planned: Removal) -> bool:
     """
     if args.yes:
         return True
-    if not (_terminal.is_terminal(sys.stdin) and _terminal.is_terminal(sys.stderr)):
+    if not _asking.is_somebody_there():
         raise ClankersError(
             f"nothing was removed: {_total(planned)} would go, and nobody is there to say yes",
             hint="--yes removes without a question, --dry-run shows what would go",
         )
     print(_listed(args, planned), file=sys.stderr)
-    print(f"remove {_total(planned)}? [y/N] ", end="", file=sys.stderr, flush=True)
-    if sys.stdin.readline().strip().lower() in ("y", "yes"):
+    if _asking.ask(f"remove {_total(planned)}? [y/N] ") in ("y", "yes"):
         return True
     print("nothing was removed", file=sys.stderr)
     return False
@@ -56,7 +55,7 @@ def may_go_on(args: Namespace, planned: Removal) -> bool:
 def back_up_first(args: Namespace, store: Store) -> None:
     """Copies the database before something goes, unless `backup_before_write` is off."""
     if _context.config(args).get("backup_before_write"):
-        print(f"a copy of before: {visible(str(store.back_up()))}", file=sys.stderr)
+        print(f"a copy of before: {visible(str(store.back_up_before_write()))}", file=sys.stderr)
 
 
 def tell(args: Namespace, removal: Removal, *, done: bool) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 from time import monotonic
 
 TYPE_CHECKING = False  # typing itself is slow to import, and every command starts here
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from typing import Self, TextIO
 
 _DEFAULT_WIDTH = 80
+_DEFAULT_HEIGHT = 24
 _SECONDS_BETWEEN_DRAWINGS = 0.1
 _BAR_CELLS = 24
 _MEGABYTE = 1_000_000
@@ -34,6 +36,30 @@ def width(stream: TextIO | None) -> int:
     except (OSError, ValueError):  # a pipe, a file, a closed stream
         columns = 0
     return columns or _DEFAULT_WIDTH
+
+
+def height(stream: TextIO) -> int:
+    """Lines: `LINES` where it is set, else the terminal's, else 24."""
+    given = os.environ.get("LINES", "")
+    if given.isascii() and given.isdecimal() and int(given) > 0:
+        return int(given)
+    try:
+        return os.get_terminal_size(stream.fileno()).lines or _DEFAULT_HEIGHT
+    except (OSError, ValueError):
+        return _DEFAULT_HEIGHT
+
+
+def abandon_unwritable(stream: TextIO | None) -> None:
+    """Flushes, or gives the rest up, so that the interpreter does not complain at its end."""
+    if stream is None:
+        return
+    try:
+        stream.flush()
+    except (OSError, ValueError):
+        with suppress(OSError, ValueError):
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, stream.fileno())
+            os.close(nowhere)
 
 
 class Progress:

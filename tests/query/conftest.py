@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import apsw
 import pytest
 
+from clankers.importing import SAMPLE_SESSIONS, import_sessions
 from clankers.query import Query
+from clankers.store import Store
 from clankers.store._schema import INDEXES, TABLES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 ROWS = """
 INSERT INTO sessions(id, created_at, source, title, cost) VALUES
@@ -44,4 +47,42 @@ def archive(tmp_path: Path) -> Path:
 @pytest.fixture
 def query(archive: Path) -> Iterator[Query]:
     with Query(archive) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="session")
+def imported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The sample, imported once: 4 sessions, 23 messages, 11 tool calls."""
+    path = tmp_path_factory.mktemp("imported") / "clankers.db"
+    with Store.open(path) as store:
+        import_sessions(store, path=SAMPLE_SESSIONS)
+        store.connection.execute(MORE)
+    return path
+
+
+MORE = """
+CREATE TABLE notes(id INTEGER PRIMARY KEY, text TEXT UNIQUE, stars INTEGER);
+WITH RECURSIVE c(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM c WHERE i < 100)
+INSERT INTO notes SELECT i, 'note ' || i, i % 5 FROM c;
+CREATE TABLE counted(n INTEGER);
+INSERT INTO counted VALUES (0);
+CREATE TRIGGER count_notes AFTER INSERT ON notes BEGIN UPDATE counted SET n = n + 1; END;
+CREATE TABLE line(id INTEGER PRIMARY KEY, note INTEGER REFERENCES notes(id) ON DELETE CASCADE);
+INSERT INTO line SELECT id, id FROM notes WHERE id <= 50;
+CREATE VIEW starred AS SELECT * FROM notes WHERE stars > 3;
+CREATE INDEX by_stars ON notes(stars);
+CREATE VIRTUAL TABLE words USING fts5(text);
+INSERT INTO words VALUES ('hello world'), ('good day');
+"""
+
+
+@pytest.fixture
+def kept(imported: Path, tmp_path: Path) -> Path:
+    """A copy of the imported sample, with tables of the user's own beside it."""
+    return Path(shutil.copy(imported, tmp_path / "kept.db"))
+
+
+@pytest.fixture
+def writer(kept: Path) -> Iterator[Query]:
+    with Query(kept) as opened:
         yield opened

@@ -145,7 +145,7 @@ class TestRefusal:
         with pytest.raises(QueryRefusedError) as caught:
             query.query("DELETE FROM messages WHERE role = 'user'")
         assert str(caught.value) == "this would DELETE from messages; query only reads"
-        assert caught.value.hint.startswith("to change rows, work on a copy")
+        assert caught.value.hint.startswith("with --write it is done, and --dry-run shows")
 
     def test_of_a_pragma_says_how_to_read_it(self, query: Query) -> None:
         """Setting is refused, asking is not."""

@@ -50,8 +50,7 @@ def write_html(
     )
     head = "".join(f"<th>{_escaped(name)}</th>" for name in columns)
     file.write(f"<table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n")
-    for batch in batches(rows):
-        file.write("".join(_lines(batch, encoders)))
+    file.writelines("".join(_lines(batch, encoders)) for batch in batches(rows))
     file.write("</tbody>\n</table>\n")
 
 

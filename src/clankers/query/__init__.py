@@ -1,12 +1,13 @@
-"""Read-only SQL over the archive.
+"""SQL over the archive: questions that only read, and scripts that write with care.
 
 ::
 
     with Query(store) as query:
         for row in query.query("SELECT id, title FROM sessions WHERE source = ?", ["codex"]):
             print(row)
+        query.execute("UPDATE sessions SET title = 'Spike' WHERE id = 's1'", write=True)
 
-That a statement only reads is held by SQLite itself: by how the file is opened and by
+That a question only reads is held by SQLite itself: by how the file is opened and by
 its authorizer, which knows what a statement does whatever its text looks like.
 """
 
@@ -15,4 +16,64 @@ from __future__ import annotations
 from clankers.query._query import Query
 from clankers.query._result import Result
 
-__all__ = ["Query", "Result"]
+TYPE_CHECKING = False  # typing itself is slow to import
+
+if TYPE_CHECKING:
+    from clankers.query._changes import Changes, Statement, TableChange
+    from clankers.query._completion import Completion
+    from clankers.query._saved import (
+        Parameter,
+        SavedQuery,
+        history_file,
+        queries_folder,
+        saved_queries,
+        saved_query,
+    )
+    from clankers.query._statements import Piece, is_complete, next_statement, split_script
+
+else:
+    # A question needs none of them.
+    _HOMES = {
+        "Changes": "_changes",
+        "Completion": "_completion",
+        "Parameter": "_saved",
+        "Piece": "_statements",
+        "SavedQuery": "_saved",
+        "Statement": "_changes",
+        "TableChange": "_changes",
+        "history_file": "_saved",
+        "is_complete": "_statements",
+        "next_statement": "_statements",
+        "queries_folder": "_saved",
+        "saved_queries": "_saved",
+        "saved_query": "_saved",
+        "split_script": "_statements",
+    }
+
+    def __getattr__(name: str) -> object:
+        if name not in _HOMES:
+            message = f"module {__name__!r} has no attribute {name!r}"
+            raise AttributeError(message)
+        from importlib import import_module
+
+        return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+
+__all__ = [
+    "Changes",
+    "Completion",
+    "Parameter",
+    "Piece",
+    "Query",
+    "Result",
+    "SavedQuery",
+    "Statement",
+    "TableChange",
+    "history_file",
+    "is_complete",
+    "next_statement",
+    "queries_folder",
+    "saved_queries",
+    "saved_query",
+    "split_script",
+]

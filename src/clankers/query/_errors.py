@@ -5,12 +5,8 @@ from __future__ import annotations
 import apsw
 
 from clankers import errors
-from clankers.query._guard import (
-    LENGTH_LIMIT,
-    REFUSED_FUNCTIONS,
-    SQL_LENGTH_LIMIT,
-    refused_function,
-)
+from clankers.query._guard import LENGTH_LIMIT, SQL_LENGTH_LIMIT
+from clankers.query._refusals import REFUSED_FUNCTIONS, refused_function
 from clankers.store._connection import translate
 
 TYPE_CHECKING = False  # typing itself is slow to import
@@ -19,7 +15,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from clankers.query._guard import Guard
+    from clankers.query._statements import Piece
 
+_EXCERPT = 80
 _NO_FUNCTION = "no such function: "
 _BINDINGS_HINT = "give one value for each ? of the statement, or a mapping for its :names"
 
@@ -53,6 +51,32 @@ def statement_error(
             return translate(problem, path)
 
 
+def script_error(
+    problem: apsw.Error,
+    connection: apsw.Connection,
+    script: str,
+    piece: Piece,
+    *,
+    path: Path,
+    timeout: float | None,
+) -> errors.ClankersError:
+    """Our error for `problem`, which a statement of `script` met on a writing connection."""
+    match problem:
+        case apsw.SQLError():
+            return _of_sql(problem, connection, script, start=piece.start)
+        case apsw.ConstraintError():
+            return errors.QueryError(
+                f"nothing was changed: {problem}", hint=f"in: {_beginning(piece.sql)}"
+            )
+        case apsw.InterruptError():
+            return _of_stop(timeout)
+        case apsw.BindingsError() | apsw.MismatchError() | apsw.RangeError():
+            hint = _BINDINGS_HINT if isinstance(problem, apsw.BindingsError) else ""
+            return errors.QueryError(_sentence(problem), hint=hint)
+        case _:
+            return translate(problem, path)
+
+
 def parameter_error(problem: Exception) -> errors.QueryError:
     """Our error for what Python says of a statement or parameters it cannot hand to SQLite."""
     match problem:
@@ -77,12 +101,26 @@ def _of_statement(
     name = message.removeprefix(_NO_FUNCTION)
     if name != message and name.lower() in REFUSED_FUNCTIONS:
         return refused_function(name)
+    return _of_sql(problem, connection, sql)
+
+
+def _of_sql(
+    problem: apsw.Error, connection: apsw.Connection, sql: str, *, start: int = 0
+) -> errors.QueryError:
+    """For the statement that begins at the character `start`."""
     # Imported here: only a statement that failed needs it.
     from clankers.query import _suggest
 
-    offset = _suggest.character_offset(sql, getattr(problem, "error_offset", -1))
+    message = str(problem)
+    place = _suggest.character_offset(sql[start:], getattr(problem, "error_offset", -1))
+    offset = None if place is None else start + place
     hint = _suggest.hint(connection, sql, message, offset)
     return errors.QueryError(message.partition(" - should this be")[0], hint=hint, offset=offset)
+
+
+def _beginning(sql: str) -> str:
+    text = " ".join(sql.split())
+    return text if len(text) <= _EXCERPT else text[: _EXCERPT - 1] + "…"
 
 
 def _of_stop(timeout: float | None) -> errors.QueryError:

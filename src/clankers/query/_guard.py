@@ -6,12 +6,18 @@ from time import monotonic
 
 import apsw
 
-from clankers import errors
+from clankers.query._refusals import (
+    NAMING_PRAGMAS,
+    READABLE_PRAGMAS,
+    REFUSED_FUNCTIONS,
+    VACUUM,
+    describe,
+)
 
 TYPE_CHECKING = False  # typing itself is slow to import
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from clankers import errors
 
 LENGTH_LIMIT = 100_000_000
 SQL_LENGTH_LIMIT = 1_000_000
@@ -19,79 +25,8 @@ SQL_LENGTH_LIMIT = 1_000_000
 STEPS_PER_LOOK = 1_000
 
 _READING = frozenset({apsw.SQLITE_READ, apsw.SQLITE_SELECT, apsw.SQLITE_RECURSIVE})
-_SCHEMA_TABLES = frozenset({"sqlite_master", "sqlite_temp_master"})
+SCHEMA_TABLES = frozenset({"sqlite_master", "sqlite_temp_master"})
 _SCHEMA_WRITES = frozenset({apsw.SQLITE_INSERT, apsw.SQLITE_UPDATE, apsw.SQLITE_DELETE})
-
-# Functions that reach outside the database, by SQLite, its shell or its usual extensions.
-REFUSED_FUNCTIONS = frozenset(
-    {
-        "edit",
-        "eval",
-        "fts3_tokenizer",
-        "load_extension",
-        "lsdir",
-        "lsmode",
-        "optimize",
-        "readfile",
-        "sqlite_log",
-        "sqlite_dbpage",
-        "writefile",
-    }
-)
-# `data_version` and `page_size` are also what full-text tables ask for on their own.
-READABLE_PRAGMAS = frozenset(
-    {
-        "application_id",
-        "auto_vacuum",
-        "automatic_index",
-        "busy_timeout",
-        "cache_size",
-        "cell_size_check",
-        "collation_list",
-        "compile_options",
-        "data_version",
-        "database_list",
-        "encoding",
-        "foreign_keys",
-        "freelist_count",
-        "function_list",
-        "journal_mode",
-        "journal_size_limit",
-        "locking_mode",
-        "max_page_count",
-        "mmap_size",
-        "module_list",
-        "page_count",
-        "page_size",
-        "pragma_list",
-        "query_only",
-        "recursive_triggers",
-        "schema_version",
-        "secure_delete",
-        "synchronous",
-        "temp_store",
-        "threads",
-        "trusted_schema",
-        "user_version",
-        "wal_autocheckpoint",
-    }
-)
-# What stands behind these is the name of a table or index, or how many errors to list.
-NAMING_PRAGMAS = frozenset(
-    {
-        "foreign_key_check",
-        "foreign_key_list",
-        "index_info",
-        "index_list",
-        "index_xinfo",
-        "integrity_check",
-        "quick_check",
-        "table_info",
-        "table_list",
-        "table_xinfo",
-    }
-)
-_COPY_HINT = "to change rows, work on a copy of the database with another SQLite program"
 
 
 class Guard:
@@ -129,16 +64,16 @@ class Guard:
         `PRAGMA journal_mode` also counts as writing, but was asked for.
         """
         if not cursor.is_readonly and not self._saw_pragma and self.refused is None:
-            self.refused = (_VACUUM, "", None)
+            self.refused = (VACUUM, "", None)
         return self.refused is None
 
     def refusal(self, connection: apsw.Connection, sql: str) -> errors.QueryRefusedError:
         """The error for what was just denied, named as the user wrote it where SQLite tells."""
         refused = self.refused
-        if refused is not None and refused[0] in _SCHEMA_WRITES and refused[1] in _SCHEMA_TABLES:
+        if refused is not None and refused[0] in _SCHEMA_WRITES and refused[1] in SCHEMA_TABLES:
             refused = self._behind_schema_write(connection, sql) or refused
         self.begin()
-        return _describe(*(refused or (_VACUUM, "", None)))
+        return describe(*(refused or (VACUUM, "", None)))
 
     def _behind_schema_write(
         self, connection: apsw.Connection, sql: str
@@ -176,80 +111,11 @@ class Guard:
             self._saw_pragma = True
             name = first.lower()
             return name in NAMING_PRAGMAS or (second is None and name in READABLE_PRAGMAS)
-        return self._looks_behind and action in _SCHEMA_WRITES and first in _SCHEMA_TABLES
+        return self._looks_behind and action in _SCHEMA_WRITES and first in SCHEMA_TABLES
 
     def _is_too_late(self) -> bool:
         return self.deadline is not None and monotonic() > self.deadline
 
 
-_VACUUM = -1
-
-
 def _abandon(*_: object) -> bool:
     return False
-
-
-def _describe(action: int, first: str, second: str | None) -> errors.QueryRefusedError:
-    describe = _DESCRIBERS.get(action, _writing)
-    operation, message, hint = describe(action, first, second)
-    return errors.QueryRefusedError(message, operation=operation, hint=hint)
-
-
-_Description = tuple[str, str, str]
-
-
-def _writing(action: int, first: str, second: str | None) -> _Description:
-    if action == apsw.SQLITE_CREATE_TABLE and first.startswith("sqlite_stat"):
-        action = apsw.SQLITE_ANALYZE  # Only ANALYZE can make these tables.
-    operation = _operation(action)
-    subject = "" if action in _OF_EVERYTHING else first
-    if action == apsw.SQLITE_ALTER_TABLE:
-        subject = second or ""
-    words = " ".join(filter(None, [operation, _PREPOSITIONS.get(action), subject]))
-    return operation, f"this would {words}; query only reads", _COPY_HINT
-
-
-def _transaction(action: int, first: str, _second: str | None) -> _Description:
-    operation = first
-    if action == apsw.SQLITE_SAVEPOINT:
-        operation = {"BEGIN": "SAVEPOINT", "ROLLBACK": "ROLLBACK TO"}.get(first, first)
-    hint = "leave it out: each statement already reads one consistent state"
-    return operation, f"{operation} is refused; query runs single statements that read", hint
-
-
-def _pragma(_action: int, first: str, second: str | None) -> _Description:
-    name = first.lower()
-    operation = f"PRAGMA {name}"
-    if second is None:
-        message = f"PRAGMA {name} is not one that only tells something"
-        return operation, message, "those that do may be read, such as PRAGMA table_info(sessions)"
-    shows = f"'PRAGMA {name}' without a value shows it" if name in READABLE_PRAGMAS else ""
-    return operation, f"this would set PRAGMA {name}; query only reads", shows
-
-
-def _function(_action: int, _first: str, second: str | None) -> _Description:
-    name = (second or "").lower()
-    message = f"{name}() is refused: it reaches outside what query reads"
-    return f"{name}()", message, "read tables with the other functions of SQLite"
-
-
-def _operation(action: int) -> str:
-    if action == _VACUUM:
-        return "VACUUM"
-    name = apsw.mapping_authorizer_function[action]
-    return str(name).removeprefix("SQLITE_").replace("_", " ").replace("VTABLE", "VIRTUAL TABLE")
-
-
-_OF_EVERYTHING = frozenset({apsw.SQLITE_ANALYZE, apsw.SQLITE_REINDEX})
-_PREPOSITIONS = {apsw.SQLITE_DELETE: "from", apsw.SQLITE_INSERT: "into"}
-_DESCRIBERS: dict[int, Callable[[int, str, str | None], _Description]] = {
-    apsw.SQLITE_TRANSACTION: _transaction,
-    apsw.SQLITE_SAVEPOINT: _transaction,
-    apsw.SQLITE_PRAGMA: _pragma,
-    apsw.SQLITE_FUNCTION: _function,
-}
-
-
-def refused_function(name: str) -> errors.QueryRefusedError:
-    """The error for a refused function that this SQLite does not even have."""
-    return _describe(apsw.SQLITE_FUNCTION, "", name)

@@ -55,7 +55,7 @@ class Run:
         self._guard = guard
         self._path = path
         self._sql = sql
-        self._bindings = _bindings(params)
+        self._bindings = bindings(params)
         self._timeout = timeout
         self._left = timeout
         self._rows: Iterator[tuple[Value, ...]] = iter(())
@@ -180,7 +180,8 @@ class Run:
             self._stretch = max(self._stretch // 2, 1)
 
 
-def _bindings(params: Sequence[Value] | Mapping[str, Value]) -> Bindings:
+def bindings(params: Sequence[Value] | Mapping[str, Value]) -> Bindings:
+    """Parameters as SQLite takes them."""
     if isinstance(params, Mapping):
         return dict(params)
     # A single string is a sequence too, of its characters.

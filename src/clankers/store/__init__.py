@@ -8,8 +8,9 @@ from __future__ import annotations
 TYPE_CHECKING = False  # typing itself is slow to import, and every query starts here
 
 if TYPE_CHECKING:
-    from clankers.store._backup import Backup
+    from clankers.store._backup import Backup, backups
     from clankers.store._removal import Removal, RemovedSession
+    from clankers.store._restore import Restored, restore
     from clankers.store._size import Part, Share, Size
     from clankers.store._store import Store
     from clankers.store._vacuum import Vacuumed
@@ -21,11 +22,14 @@ __all__ = [
     "Part",
     "Removal",
     "RemovedSession",
+    "Restored",
     "SearchResult",
     "Share",
     "Size",
     "Store",
     "Vacuumed",
+    "backups",
+    "restore",
 ]
 
 if not TYPE_CHECKING:
@@ -35,11 +39,14 @@ if not TYPE_CHECKING:
         "Part": "_size",
         "Removal": "_removal",
         "RemovedSession": "_removal",
+        "Restored": "_restore",
         "SearchResult": "search",
         "Share": "_size",
         "Size": "_size",
         "Store": "_store",
         "Vacuumed": "_vacuum",
+        "backups": "_backup",
+        "restore": "_restore",
     }
 
     def __getattr__(name: str) -> object:

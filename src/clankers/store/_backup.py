@@ -16,6 +16,9 @@ from clankers.store._files import create_private
 
 _FOLDER = "backups"
 _UNFINISHED = ".partial"
+_AUTOMATIC = "-before-write"
+_NEWEST_KEPT = 3
+_DAYS_KEPT = 7
 
 
 class Backup(NamedTuple):
@@ -24,6 +27,11 @@ class Backup(NamedTuple):
     path: Path
     bytes: int
     made_at: int
+
+    @property
+    def is_automatic(self) -> bool:
+        """Whether clankers made it before a write, and removes it when newer ones replace it."""
+        return _AUTOMATIC in self.path.stem
 
 
 def backup_folder(path: Path) -> Path:
@@ -43,6 +51,23 @@ def backups(path: Path) -> list[Backup]:
     except (FileNotFoundError, NotADirectoryError, PermissionError):
         return []
     return sorted(found, key=lambda one: (one.made_at, one.path), reverse=True)
+
+
+def back_up_before_write(path: Path) -> Path:
+    """A copy made by clankers itself before it changes something; older ones are thinned.
+
+    Of such copies the three newest stay, and the last of each of the seven latest days that
+    have one. What `back_up` makes is never removed.
+
+    Raises:
+        As `back_up`; then nothing was removed.
+    """
+    folder = backup_folder(path)
+    _make_folder(folder)
+    copy = _copied(path, *_reserved(folder, path, _AUTOMATIC))
+    for old in _thinned([one for one in backups(path) if one.is_automatic]):
+        old.path.unlink(missing_ok=True)
+    return copy
 
 
 def back_up(path: Path, target: Path | None = None) -> Path:
@@ -66,6 +91,10 @@ def back_up(path: Path, target: Path | None = None) -> Path:
         copy, unfinished = _reserved(target, path)
     else:
         copy, unfinished = target, _unfinished(target)
+    return _copied(path, copy, unfinished)
+
+
+def _copied(path: Path, copy: Path, unfinished: Path) -> Path:
     try:
         with translated(unfinished):
             _copy(path, unfinished)
@@ -91,9 +120,18 @@ def _make_folder(folder: Path) -> None:
         ) from problem
 
 
-def _reserved(folder: Path, path: Path) -> tuple[Path, Path]:
+def _thinned(copies: list[Backup]) -> list[Backup]:
+    """Those of `copies`, the newest first, that may go."""
+    last_of_day: dict[tuple[int, ...], Backup] = {}
+    for one in copies:
+        last_of_day.setdefault(time.localtime(one.made_at / 1000)[:3], one)
+    kept = {*copies[:_NEWEST_KEPT], *list(last_of_day.values())[:_DAYS_KEPT]}
+    return [one for one in copies if one not in kept]
+
+
+def _reserved(folder: Path, path: Path, label: str = "") -> tuple[Path, Path]:
     """A name that no other copy has, and the file that holds it until the copy is whole."""
-    moment = time.strftime("%Y%m%d-%H%M%S")
+    moment = time.strftime("%Y%m%d-%H%M%S") + label
     for number in count(1):
         stem = f"{path.stem}-{moment}" + (f"-{number}" if number > 1 else "")
         copy = folder / f"{stem}{path.suffix}"

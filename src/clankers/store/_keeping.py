@@ -40,6 +40,15 @@ class Keeping(Reads):
 
         return back_up(self.path, None if path is None else _files.place(path))
 
+    def back_up_before_write(self) -> Path:
+        """As `back_up`, for a copy that may go again: older ones of its kind are thinned.
+
+        The three newest stay, and the last of each of the seven latest days that have one.
+        """
+        from clankers.store._backup import back_up_before_write
+
+        return back_up_before_write(self.path)
+
     def backups(self) -> list[Backup]:
         """The copies in `backups` beside the database, the newest first."""
         from clankers.store._backup import backups

@@ -101,6 +101,11 @@ def check_version(connection: apsw.Connection, path: Path) -> None:
     )
 
 
+def refuse_unsupported(connection: apsw.Connection, path: Path) -> None:
+    """Refuses what `open_current` would refuse; an older schema passes."""
+    _version(connection, path, SCHEMA_VERSION)
+
+
 def _version(connection: apsw.Connection, path: Path, newest: int) -> int:
     """The schema's version; 0 for an empty database or the original project's."""
     # Another process may be making the tables between two questions.

@@ -114,6 +114,31 @@ COLUMNS = {
     "session_errors": ERROR_COLUMNS,
     "compaction_events": COMPACTION_COLUMNS,
 }
+# What clankers keeps for itself: no user's script changes a row of these by accident.
+INTERNAL_TABLES = frozenset(
+    {
+        "device",
+        "message_search",
+        "schema_migrations",
+        "search_mark",
+        "search_stale",
+        "search_term",
+        "search_term_run",
+        "tool_search",
+    }
+)
+# The tables whose rows are the user's, and whose shape is ours.
+ARCHIVE_TABLES = frozenset(
+    {*COLUMNS, "usage", "attachments", "import_sources", "pruned", "prices", "rates"}
+)
+INTERNAL_TRIGGERS = frozenset(
+    {
+        "search_messages_changed",
+        "search_messages_gone",
+        "search_tools_changed",
+        "search_tools_gone",
+    }
+)
 READ_COLUMNS = {
     **COLUMNS,
     "usage": USAGE_COLUMNS,
