@@ -81,7 +81,6 @@ class TestStart:
         assert {name for name in loaded if name.startswith("clankers")} == {
             "clankers",
             "clankers._version",
-            "clankers.errors",
             "clankers_cli",
             "clankers_cli.__main__",
             "clankers_cli._parser",

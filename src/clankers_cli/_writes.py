@@ -52,10 +52,14 @@ def tell(changes: Changes, *, dry_run: bool) -> int:
         print(f"a copy of before: {visible(str(changes.backup))}", file=sys.stderr)
     if changes.committed:
         return 0
-    for danger in changes.dangers if dry_run else ():
-        print(f"this {visible(danger)}: it needs a yes", file=sys.stderr)
-    print("nothing was changed" + (": this was a dry run" if dry_run else ""), file=sys.stderr)
-    return 0 if dry_run else 1
+    if not dry_run:
+        print("nothing was changed", file=sys.stderr)
+        return 1
+    for danger in changes.dangers:
+        print(f"this {visible(danger)}", file=sys.stderr)
+    asks = ", and needs a yes to be done" if changes.dangers else ""
+    print(f"nothing was changed: this was a dry run{asks}", file=sys.stderr)
+    return 0
 
 
 def summary(changes: Changes) -> str:

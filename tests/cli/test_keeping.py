@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import subprocess
 import sys
 from typing import TYPE_CHECKING
 
@@ -13,6 +12,7 @@ import pytest
 
 from clankers.importing import SAMPLE_SESSIONS
 from clankers.store import Store
+from cli._person import answered
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,30 +36,6 @@ def database(cli: Cli, tmp_path: Path) -> Path:
 def ids(database: Path) -> set[str]:
     with Store.open(database, read_only=True) as store:
         return {one.id for one in store.sessions()}
-
-
-def answered(answer: str, *argv: str | Path) -> tuple[int, str]:
-    """Runs a command on a terminal of its own, where a person types an answer."""
-    import pty
-
-    ours, theirs = pty.openpty()
-    command = [sys.executable, "-m", "clankers_cli", *map(str, argv)]
-    with subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs) as process:
-        os.close(theirs)
-        os.write(ours, f"{answer}\n".encode())
-        shown = b""
-        while piece := _read(ours):
-            shown += piece
-        code = process.wait(timeout=60)
-    os.close(ours)
-    return code, shown.decode()
-
-
-def _read(terminal: int) -> bytes:
-    try:
-        return os.read(terminal, 65_536)
-    except OSError:  # the other end is closed
-        return b""
 
 
 class TestBackup:

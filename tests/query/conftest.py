@@ -69,6 +69,8 @@ INSERT INTO counted VALUES (0);
 CREATE TRIGGER count_notes AFTER INSERT ON notes BEGIN UPDATE counted SET n = n + 1; END;
 CREATE TABLE line(id INTEGER PRIMARY KEY, note INTEGER REFERENCES notes(id) ON DELETE CASCADE);
 INSERT INTO line SELECT id, id FROM notes WHERE id <= 50;
+INSERT INTO compaction_events(id, session_id, created_at, tokens_before, tokens_after)
+SELECT 'c1', id, 1793614200000, 200, 50 FROM sessions WHERE source = 'codex';
 CREATE VIEW starred AS SELECT * FROM notes WHERE stars > 3;
 CREATE INDEX by_stars ON notes(stars);
 CREATE VIRTUAL TABLE words USING fts5(text);

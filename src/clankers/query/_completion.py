@@ -100,7 +100,9 @@ class Completer:
             if written.text[:2] in {"--", "/*"}:
                 return []
             written = None
-        if written is not None and written.kind in {"sign", "number", "parameter"}:
+        if written is not None and written.kind in {"number", "parameter"}:
+            return []
+        if written is not None and written.kind == "sign":
             written = None
         start = position if written is None else written.start
         before = [token for token in statement if token.end <= start and token.kind != "space"]
@@ -118,7 +120,10 @@ class Completer:
             return
         self._version = version
         tables = [str(name) for (name,) in self._connection.execute(_TABLES)]
-        self._tables = sorted(tables, key=lambda name: (name in INTERNAL_TABLES, name))
+        # The user's before ours, sessions before session_errors.
+        self._tables = sorted(
+            tables, key=lambda name: (name in INTERNAL_TABLES, name.replace("_", "~"))
+        )
         self._functions = sorted(str(name) for (name,) in self._connection.execute(_FUNCTIONS))
         self._columns = {}
         self._values = {}

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _SUFFIX = ".sql"
 _HERE = Path(__file__).parent / "saved"
 _PARAMETER = re.compile(
-    r":(?P<name>\w+)(?:\s*=\s*(?P<value>NULL|-?\d+(?:\.\d+)?|'(?:[^']|'')*'))?(?:\s+(?P<about>.*))?"
+    r":(?P<name>\w+)(?:\s*=\s*(?P<value>NULL|-?\d+(?:\.\d+)?|'(?:[^']|'')*'))?(?:\s+(?P<about>[^=\s].*))?"
 )
 
 

@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from prompt_toolkit import PromptSession
+from prompt_toolkit.application import get_app
 from prompt_toolkit.auto_suggest import AutoSuggestFromHistory
 from prompt_toolkit.completion import Completer, Completion
 from prompt_toolkit.filters import Condition
@@ -77,13 +78,10 @@ def _keys() -> KeyBindings:
     keys = KeyBindings()
 
     @Condition
-    def is_typed_to_the_end() -> bool:
-        from prompt_toolkit.application import get_app
+    def is_typed() -> bool:
+        return is_whole(get_app().current_buffer.text)
 
-        document = get_app().current_buffer.document
-        return is_whole(document.text) and not document.text_after_cursor.strip()
-
-    @keys.add("enter", filter=is_typed_to_the_end)
+    @keys.add("enter", filter=is_typed)
     def run(event: KeyPressEvent) -> None:
         event.current_buffer.validate_and_handle()
 
