@@ -78,10 +78,15 @@ def docs(session: nox.Session) -> None:
 
 @nox.session
 def crash(session: nox.Session) -> None:
-    """The long form of the crash test: an import killed sixty times."""
+    """The long form of the crash tests: imports, scripts and restores killed sixty times each."""
     install(session, "test")
     kills = {"CLANKERS_TEST_KILLS": "60"}
-    session.run("pytest", "-s", "tests/importing/test_crash.py", *session.posargs, env=kills)
+    tests = (
+        "tests/importing/test_crash.py",
+        "tests/query/test_writing.py::test_killed",
+        "tests/store/test_restore.py::test_killed",
+    )
+    session.run("pytest", "-s", *tests, *session.posargs, env=kills)
 
 
 @nox.session

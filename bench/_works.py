@@ -29,6 +29,18 @@ _ROWS_SQL = (
     " 'session-' || n AS id, 'claude-sonnet-4-5' AS model, NULL AS ended FROM c"
 )
 
+# Each format, what the shell of SQLite calls it, and the goal.
+_FORMATS = (
+    ("json", "json", 0.65),
+    ("ndjson", "json", 0.65),
+    ("csv", "csv", 2.2),
+    ("tsv", "tabs", None),
+    ("sql", "insert", 1.2),
+    ("html", "html", 2.4),
+    ("markdown", "markdown", None),
+)
+_UTILS_OPTIONS: dict[str, list[str]] = {"json": [], "ndjson": ["--nl"], "csv": ["--csv"]}
+
 
 class Bench:
     """One run of all measurements.
@@ -72,7 +84,7 @@ class Bench:
             self._query_starts,
             self._guard,
             self._table,
-            self._json,
+            self._formats,
         ]
         for work in works:
             for row in work():
@@ -215,19 +227,26 @@ class Bench:
             "table of 20k rows", ours * 1000, "ms", "tabulate, 10 x 2k rows", theirs * 1000, 0.25
         )
 
-    def _json(self) -> Iterator[Row]:
+    def _formats(self) -> Iterator[Row]:
         count = 100_000 if self._quick else 1_000_000
         sql = _ROWS_SQL.format(rows=count)
-        command: Command = [self._cli, "query", "--format", "json", sql]
-        ours = run_silently(command, self._env)
-        theirs = None
-        if (shell := _peers.sqlite3_shell()) is not None:
-            theirs = run_silently([shell, "-json", self._database, sql]).seconds
-        else:
+        shell, utils = _peers.sqlite3_shell(), _peers.sqlite_utils()
+        if shell is None:
             self.notes.append("sqlite3 is not here: its comparison is left out")
-        work = f"{count // 1000}k rows x 7 to JSON"
-        yield Row(work, ours.seconds, "s", "sqlite3 -json", theirs, 0.65)
-        yield Row(f"{work}, memory", ours.rss / MB, "MB")
+        for name, mode, goal in _FORMATS:
+            ours: list[Ran] = []
+            command: Command = [self._cli, "query", "--format", name, sql]
+            works = [_seconds_of(command, self._env, ours)]
+            if shell is not None:
+                works.append(_seconds_of([shell, self._database, f".mode {mode}", sql]))
+            measured = in_turns(1 if self._quick else 3, *works)
+            work = f"{count // 1000}k rows x 7 to {name}"
+            yield Row(work, measured[0], "s", f"sqlite3, {mode}", _second(measured), goal)
+            yield Row(f"{work}, memory", max(ran.rss for ran in ours) / MB, "MB")
+            if utils is not None and name in _UTILS_OPTIONS:
+                option = _UTILS_OPTIONS[name]
+                theirs = run_silently([utils, "query", self._database, sql, *option]).seconds
+                yield Row(work, measured[0], "s", "sqlite-utils", theirs)
 
     def _inside(self, *words: str | Path) -> tuple[float, float]:
         out = run([sys.executable, _HERE / "inside.py", *words]).out.split()
@@ -238,6 +257,18 @@ class Bench:
 
 def _milliseconds(command: Command) -> Callable[[], float]:
     return lambda: run(command).seconds * 1000
+
+
+def _seconds_of(
+    command: Command, env: dict[str, str] | None = None, ran: list[Ran] | None = None
+) -> Callable[[], float]:
+    def work() -> float:
+        done = run_silently(command, env)
+        if ran is not None:
+            ran.append(done)
+        return done.seconds
+
+    return work
 
 
 def _second(measured: list[float]) -> float | None:

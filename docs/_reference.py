@@ -45,7 +45,8 @@ _MODULES = (
 )
 _CONSTANTS = {
     "clankers.config.SETTINGS": "All settings by their keys, see [configuration](configuration.md).",
-    "clankers.formats.FORMATS": "The writers by the name of their format: `table` and `json`.",
+    "clankers.formats.FORMATS": "The names of the formats: "
+    "`table`, `json`, `ndjson`, `csv`, `tsv`, `sql`, `html` and `markdown`.",
     "clankers.importers.WHOLE": "The watermark of what is read whole whenever it changes.",
     "clankers.importing.SAMPLE_SESSIONS": "The folder of the sample that comes along; "
     "`import_sessions` takes it as `path`.",

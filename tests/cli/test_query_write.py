@@ -257,7 +257,8 @@ class TestSaved:
         folder.mkdir(parents=True)
         (folder / "mine.sql").write_text("-- Mine.\n-- :x = 1\nSELECT :x")
         outcome = ask("query", "--list")
-        assert "mine              x=1        Mine." in outcome.out
+        (line,) = (one for one in outcome.out.splitlines() if one.startswith("mine "))
+        assert line.split() == ["mine", "x=1", "Mine.", "yours"]
         assert str(folder) in outcome.err
         listed = json.loads(ask("query", "--list", "--json").out)
         assert [one["name"] for one in listed] == [

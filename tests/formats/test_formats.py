@@ -143,7 +143,7 @@ def test_rows_before_a_problem(name: str) -> None:
     "name", [name for name in FORMATS if name not in {"table", "json", "ndjson"}]
 )
 def test_long_ones_are_the_same(name: str) -> None:
-    """Beyond ten thousand rows a faster way is taken, and nobody can tell."""
+    """Beyond some thousand rows a faster way is taken, and nobody can tell."""
     rows: list[tuple[Value, ...]] = [
         (1, -2.5, "plain", None),
         (2**63 - 1, 0.1, 'it\'s, "so"', "null"),

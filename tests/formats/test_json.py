@@ -88,7 +88,7 @@ def as_json(value: Value) -> Any:
 
 
 class TestLongJson:
-    """Beyond ten thousand rows another encoder takes over."""
+    """Beyond some thousand rows another encoder takes over."""
 
     ROWS: tuple[tuple[Value, ...], ...] = tuple(
         (number, f'é"\\\n\x1b\u202e {number}', None, number / 8, -(2**63))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import struct
 import subprocess
@@ -76,7 +77,9 @@ def test_restores(rows: list[tuple[Value, Value]]) -> None:
 def test_restores_in_the_shell(tmp_path: Path) -> None:
     """SQLite's own shell, which reads lines, makes the same of them."""
     if (shell := shutil.which("sqlite3")) is None:
-        pytest.fail("needs the sqlite3 shell: apt-get install sqlite3")
+        if os.environ.get("CI") == "true":
+            pytest.fail("the sqlite3 shell is missing")
+        pytest.skip("needs the sqlite3 shell: apt-get install sqlite3")
     rows = [(number, value) for number, value in enumerate(NASTY)]
     text = written("sql", ["a", "b"], rows)
     file = tmp_path / "restored.db"

@@ -114,6 +114,29 @@ class TestTable:
             "xxxxx…xx  yyyyy…yy"
         )
 
+    def test_more_columns_than_fit(self) -> None:
+        """Then every row becomes a list, which fits."""
+        columns = [f"column_{number}" for number in range(8)]
+        rows: list[Sequence[Value]] = [
+            ("x" * 50, 1, None, "b", b"c", "d", "e", "日本"),
+            ("y",) * 8,
+        ]
+        lines = table(columns, rows, width=40).splitlines()
+        assert lines[0] == "-- 1 -----------------------------------"
+        assert lines[1] == f"column_0  {'x' * 20}…{'x' * 9}"
+        assert lines[2:9] == [
+            "column_1  1",
+            "column_2  NULL",
+            "column_3  b",
+            "column_4  <blob 1 byte>",
+            "column_5  d",
+            "column_6  e",
+            "column_7  日本",
+        ]
+        assert lines[9] == "-- 2 -----------------------------------"
+        assert max(map(len, lines)) == 40
+        assert table(columns, rows, width=400).splitlines()[0].split() == columns
+
     def test_rows_below_the_measured_ones(self) -> None:
         """Longer values further down are shown whole, a little out of line."""
         rows = [("a", 1)] * 500 + [("longer", 1234567)]

@@ -6,10 +6,11 @@ A change here is a change for everybody who uses the library.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime, tzinfo
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, assert_type
+from typing import Any, Literal, TextIO, assert_type
 
 import apsw
 
@@ -18,9 +19,6 @@ from clankers import doctor, errors, formats, importers, importing, models, quer
 from clankers.config import SETTINGS, Config, Setting
 from clankers.conversation import conversation
 from clankers.times import parse_when, short_time, zone
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 Value = None | int | float | str | bytes
 
@@ -206,6 +204,51 @@ def asking(store: clankers.Store, path: Path) -> None:
         assert_type(result.truncated, bool)
         for row in result:
             assert_type(row, tuple[Value, ...])
+
+
+def writing_results(result: clankers.Result, file: TextIO, path: Path) -> None:
+    result.write(file)
+    result.write(path, "csv")
+    result.write(str(path), partial(formats.write_csv, escape_formulas=True))
+    assert_type(result.to_csv(), str)
+    assert_type(result.to_json(), str)
+    assert_type(result.to_html(), str)
+    assert_type(result.to_markdown(), str)
+    assert_type(result.to_text("ndjson"), str)
+    result.write(path, 7)  # type: ignore[arg-type]  # a name or a writer
+    formats.writer("sql")(file, ["a"], [(1,)])
+    formats.write_sql(file, ["a"], [(1,)], table="t")
+    formats.write_table(file, ["a"], [(1,)], width=80, full=True)
+    with formats.whole_file(path) as whole:
+        assert_type(whole, TextIO)
+    list(formats.human_times(["created_at"], [(1,)], None))
+
+
+def changing(asked: clankers.Query, path: Path) -> None:
+    def confirm(changes: query.Changes) -> bool:
+        return not changes.dangers
+
+    changes = asked.execute("DELETE FROM tools", write=True, confirm=confirm, backup=False)
+    asked.execute("SELECT ?", [1], dry_run=True, unsafe=True, timeout=1.5)
+    assert_type(changes, query.Changes)
+    assert_type(changes.statements, tuple[query.Statement, ...])
+    assert_type(changes.statements[0].affected, int | None)
+    assert_type(changes.statements[0].rows, list[tuple[Value, ...]])
+    assert_type(changes.tables, Mapping[str, query.TableChange])
+    assert_type(changes.dangers, tuple[str, ...])
+    assert_type(changes.committed, bool)
+    assert_type(changes.backup, Path | None)
+    assert_type(asked.complete("SELECT ", 7), list[query.Completion])
+    assert_type(query.split_script("SELECT 1; SELECT 2"), list[str])
+    assert_type(query.is_complete("SELECT"), bool)
+    assert_type(query.saved_queries(), list[query.SavedQuery])
+    assert_type(query.saved_query("tool-errors").bind({"min": "3"}), dict[str, Value])
+    assert_type(query.saved_query("tool-errors").parameters, tuple[query.Parameter, ...])
+
+
+def restoring(path: Path) -> None:
+    assert_type(store.backups(path), list[store.Backup])
+    assert_type(store.restore(path, path), store.Restored)
 
 
 def summing_up(store: clankers.Store, path: Path, here: tzinfo) -> None:

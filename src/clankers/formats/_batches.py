@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 BATCH = 128
 # Importing the faster encoder takes as long as it saves on this many rows.
-ROWS_WORTH_MSGSPEC = 10_000
+ROWS_WORTH_MSGSPEC = 5_000
 _GREATEST = 1.7976931348623157e308
 
 

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 MEASURED_ROWS = 500
 WIDEST_CELL = 120
 NARROWEST_CELL = 8
+# On less room neither a table nor a list is easy to read.
+LEAST_RECORD_WIDTH = 40
 _GAP = "  "
 
 
@@ -32,10 +34,10 @@ def write_table(
 ) -> None:
     """Aligned columns for people; of a text that is too long … stands for the middle.
 
-    Numbers are never cut. `width` is how many columns a line may take, where that is
-    possible; without it only single cells are limited, to 120, and with `full` nothing is. A
-    longer value below the first 500 rows pushes its line out of alignment instead of being
-    cut to the width of those above.
+    Numbers are never cut. `width` is how many columns a line may take; where there are too many
+    columns for it, each row is written as a list of its cells. Without it only single cells are
+    limited, to 120, and with `full` nothing is. A longer value below the first 500 rows pushes
+    its line out of alignment instead of being cut to the width of those above.
     """
     if not columns:
         return
@@ -44,6 +46,9 @@ def write_table(
     sample = list(islice(stream, MEASURED_ROWS))
     names = [_fitted(visible(name), None if full else WIDEST_CELL) for name in columns]
     plan = _plan(names, sample, widest, width)
+    if width is not None and not full and _is_too_wide(plan, width):
+        _write_records(file, names, chain(sample, stream), width)
+        return
     file.write(
         _line([(name, column.right) for name, column in zip(names, plan, strict=True)], plan)
     )
@@ -131,6 +136,24 @@ def _plan(
         else _Column(limit, limit, right=False)
         for wide, right in zip(widths, numeric, strict=True)
     ]
+
+
+def _is_too_wide(plan: list[_Column], width: int) -> bool:
+    taken = sum(column.width for column in plan) + len(_GAP) * (len(plan) - 1)
+    return taken > width >= LEAST_RECORD_WIDTH
+
+
+def _write_records(file: TextIO, names: list[str], rows: Iterable[list[_Cell]], width: int) -> None:
+    """Each row as a list of names and cells, below a rule that counts them."""
+    label = min(max(map(display_width, names)), width // 3)
+    shown = [shorten_middle(name, label) for name in names]
+    heads = [f"{name}{' ' * (label - display_width(name))}{_GAP}" for name in shown]
+    for number, cells in enumerate(rows, 1):
+        file.write(f"-- {number:,} ".ljust(width, "-") + "\n")
+        file.writelines(
+            head + (text if is_number else shorten_middle(text, width - label - len(_GAP))) + "\n"
+            for head, (text, is_number) in zip(heads, cells, strict=True)
+        )
 
 
 def _holds_numbers(column: Sequence[_Cell]) -> bool:

@@ -74,13 +74,14 @@ class Changes(NamedTuple):
         """Whether any statement does more than read."""
         return any(statement.writes for statement in self.statements)
 
-    def is_as(self, other: Changes) -> bool:
-        """Whether another run of the script did the same to as many rows."""
-        mine, theirs = (
-            [(one.operation, one.target, one.affected) for one in changes.statements]
-            for changes in (self, other)
-        )
-        return mine == theirs and self.tables == other.tables
+
+def is_same(changes: Changes, others: Changes) -> bool:
+    """Whether two runs of a script did the same to as many rows."""
+    mine, theirs = (
+        [(one.operation, one.target, one.affected) for one in run.statements]
+        for run in (changes, others)
+    )
+    return mine == theirs and changes.tables == others.tables
 
 
 # A transaction of the user's own is no change either.

@@ -9,6 +9,7 @@ import apsw
 
 from clankers import errors
 from clankers.query._audit import Audit
+from clankers.query._changes import is_same
 from clankers.query._script import Script
 from clankers.store._backup import back_up_before_write
 from clankers.store._connection import translated
@@ -67,7 +68,7 @@ class Writing:
     def _commit(self, script: Script, trial: Changes) -> Changes:
         with self._transaction():
             changes = script.run()
-            if not changes.is_as(trial):
+            if not is_same(changes, trial):
                 raise errors.WriteConflictError(
                     "the script would no longer change what its trial changed; nothing was changed",
                     hint="another program wrote meanwhile, or the script depends on time or"

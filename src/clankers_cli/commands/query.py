@@ -141,8 +141,8 @@ def _list(args: argparse.Namespace) -> int:
     if args.json:
         write_report_json(sys.stdout, [_described(one) for one in found])
         return 0
-    rows = [(one.name, _takes(one), one.about, "own" if one.is_own else "") for one in found]
-    print(report_table(("name", "takes", "tells", ""), rows))
+    rows = [(one.name, _takes(one), one.about, "yours" if one.is_own else "ours") for one in found]
+    print(report_table(("name", "takes", "tells", "whose"), rows))
     print(f"your own are files NAME.sql in {visible(str(queries_folder()))}", file=sys.stderr)
     return 0
 
