@@ -50,7 +50,7 @@ def write_sql(
 
     file.writelines(
         f"{start}{rows_text});\n"
-        for rows_text in encode(rows, slowly, lambda: _batch_encoder(start.encode()))
+        for rows_text in encode(rows, slowly, lambda: _batch_encoder(len(columns), start.encode()))
     )
 
 
@@ -98,7 +98,7 @@ def _real(value: float) -> str:
     return _INFINITE.get(text, text)
 
 
-def _batch_encoder(start: bytes) -> Callable[[list[Row]], str | None]:
+def _batch_encoder(width: int, start: bytes) -> Callable[[list[Row]], str | None]:
     """JSON arrays made into values, where no text has an escape."""
     encode_arrays = array_encoder()
     between = b");\n" + start
@@ -108,7 +108,12 @@ def _batch_encoder(start: bytes) -> Callable[[list[Row]], str | None]:
         # An escape in a text; and what is not ASCII may be unsafe.
         if arrays is None or b"\\" in arrays or b"\x7f" in arrays or not arrays.isascii():
             return None
-        values = arrays[1:-2].replace(b"'", b"''").replace(b'"', b"'")
+        arrays = b"\n" + arrays
+        if b"null" in arrays:
+            if arrays.count(b",") != (width - 1) * len(batch):
+                return None  # A text has a comma, and null behind it may be part of the text.
+            arrays = arrays.replace(b"\n[null", b"\n[NULL").replace(b",null", b",NULL")
+        values = arrays[2:-2].replace(b"'", b"''").replace(b'"', b"'")
         return values.replace(b"]\n[", between).decode()
 
     return encode_batch
