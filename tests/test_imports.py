@@ -167,13 +167,14 @@ class Import(NamedTuple):
 
 # Which rooms of clankers a room may import; see docs/explanation/architecture.md. What is
 # in no set of its own may be imported by all: it imports nothing but the standard library.
-BASE = {"_paths", "_version", "_visible", "errors"}
+BASE = {"_lazy", "_paths", "_version", "_visible", "errors"}
 EVERYTHING = {"*"}
 MAY_IMPORT: dict[str, set[str]] = {
     "__init__": EVERYTHING,
     "_visible": set(),
     "_version": set(),
     "_paths": set(),
+    "_lazy": set(),
     "errors": set(),
     "models": set(),
     "_json_position": set(),

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from importlib import import_module
 
+from clankers._lazy import lazily
 from clankers._visible import display_width, shorten, visible
 from clankers.formats._cells import Value, cell_text, unique_names
 
@@ -54,13 +55,7 @@ else:
         "write_tsv": "_delimited",
     }
 
-    def __getattr__(name: str) -> object:
-        if name not in _HOMES:
-            message = f"module {__name__!r} has no attribute {name!r}"
-            raise AttributeError(message)
-        found = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
-        globals()[name] = found
-        return found
+    __getattr__ = lazily(globals(), _HOMES)
 
     def __dir__() -> list[str]:
         return sorted({*globals(), *__all__})

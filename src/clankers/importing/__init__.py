@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from clankers._lazy import lazily
 from clankers.errors import ImporterError
 from clankers.importing._bulk import bulk
 from clankers.importing._discover import below, installed
@@ -26,15 +27,7 @@ else:
     # An import that finds nothing new is done before these are loaded.
     _HOMES = {"has_file_events": "_events", "watch_sessions": "_watching"}
 
-    def __getattr__(name: str) -> object:
-        if name not in _HOMES:
-            message = f"module {__name__!r} has no attribute {name!r}"
-            raise AttributeError(message)
-        from importlib import import_module
-
-        found = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
-        globals()[name] = found
-        return found
+    __getattr__ = lazily(globals(), _HOMES)
 
 
 __all__ = [

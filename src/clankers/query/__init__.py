@@ -13,6 +13,7 @@ its authorizer, which knows what a statement does whatever its text looks like.
 
 from __future__ import annotations
 
+from clankers._lazy import lazily
 from clankers.query._query import Query
 from clankers.query._result import Result
 
@@ -50,13 +51,7 @@ else:
         "split_script": "_statements",
     }
 
-    def __getattr__(name: str) -> object:
-        if name not in _HOMES:
-            message = f"module {__name__!r} has no attribute {name!r}"
-            raise AttributeError(message)
-        from importlib import import_module
-
-        return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    __getattr__ = lazily(globals(), _HOMES)
 
 
 __all__ = [

@@ -5,6 +5,8 @@ Names load when they are touched, so that a query can use a connection without t
 
 from __future__ import annotations
 
+from clankers._lazy import lazily
+
 TYPE_CHECKING = False  # typing itself is slow to import, and every query starts here
 
 if TYPE_CHECKING:
@@ -49,9 +51,4 @@ if not TYPE_CHECKING:
         "restore": "_restore",
     }
 
-    def __getattr__(name: str) -> object:
-        if name not in _HOMES:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        from importlib import import_module
-
-        return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    __getattr__ = lazily(globals(), _HOMES)

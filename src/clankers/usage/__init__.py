@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from clankers._lazy import lazily
+
 if TYPE_CHECKING:
     from clankers.usage._blocks import UsageBlock, usage_blocks
     from clankers.usage._pricing import Pricer, PriceReport, price_usage
@@ -66,11 +68,4 @@ if not TYPE_CHECKING:
         "usage_report": "_totals",
     }
 
-    def __getattr__(name: str) -> object:
-        if name not in _HOMES:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        from importlib import import_module
-
-        found = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
-        globals()[name] = found
-        return found
+    __getattr__ = lazily(globals(), _HOMES)
