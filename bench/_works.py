@@ -242,7 +242,8 @@ class Bench:
             measured = in_turns(1 if self._quick else 3, *works)
             work = f"{count // 1000}k rows x 7 to {name}"
             yield Row(work, measured[0], "s", f"sqlite3, {mode}", _second(measured), goal)
-            yield Row(f"{work}, memory", max(ran.rss for ran in ours) / MB, "MB")
+            rss = max(ran.rss for ran in ours) / MB
+            yield Row(f"{work}, memory", rss, "MB", goal=40, goal_is="at most")
             if utils is not None and name in _UTILS_OPTIONS:
                 option = _UTILS_OPTIONS[name]
                 theirs = run_silently([utils, "query", self._database, sql, *option]).seconds

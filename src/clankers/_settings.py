@@ -109,7 +109,10 @@ SETTINGS = {
         Setting("workos_client_id", "text", None, "client id for auth=workos"),
         Setting("db", "path", None, "database file", "CLANKERS_DB_PATH"),
         Setting(
-            "backup_before_write", "switch", True, "copy the database before destructive writes"
+            "backup_before_write",
+            "switch",
+            True,
+            "copy the database before destructive work; set to true, before any write",
         ),
         Setting("redaction", "switch", True, "replace secrets before anything leaves the machine"),
         Setting("metrics_only", "switch", False, "sync usage and counts, and no text"),

@@ -12,6 +12,8 @@ from clankers_cli._parser import PROGRAM
 from clankers_cli._terminal import abandon_unwritable
 
 _ISSUES = "https://github.com/clankers-sdk/clankers/issues"
+# So much of a text is shown around what is wrong with it.
+_AROUND = 20
 
 
 class Failure:
@@ -30,12 +32,15 @@ def failure(problem: BaseException) -> Failure:
             return Failure("interrupted", code=130)
         case ClankersError():
             return Failure(str(problem), problem.hint)
+        case UnicodeDecodeError():
+            return Failure(f"this is not UTF-8: {problem.reason} at byte {problem.start}")
         case UnicodeEncodeError():
             hint = (
                 "no text that is stored can hold such bytes;"
                 " see how the terminal encodes what is typed"
             )
-            return Failure(f"{problem.object!a} is not UTF-8", hint, code=2)
+            around = problem.object[max(problem.start - _AROUND, 0) : problem.end + _AROUND]
+            return Failure(f"{around!a} is not UTF-8", hint, code=2)
         case OSError():
             place = f": {problem.filename}" if problem.filename else ""
             return Failure(f"{problem.strerror or problem}{place}")

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
+from contextlib import nullcontext
 from functools import partial
 
 from clankers import formats
+from clankers.errors import ClankersError
 from clankers_cli import _terminal
 
 TYPE_CHECKING = False  # typing itself is slow to import
@@ -13,13 +17,16 @@ TYPE_CHECKING = False  # typing itself is slow to import
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
     from collections.abc import Iterable, Sequence
+    from contextlib import AbstractContextManager
     from datetime import tzinfo
+    from pathlib import Path
     from typing import TextIO
 
     from clankers.formats import Value, Writer
 
 # Their rules leave control characters as they are.
 _RAW = frozenset({"csv", "tsv"})
+_ENDINGS = {"htm": "html", "jsonl": "ndjson", "md": "markdown"}
 
 
 class Style:
@@ -70,7 +77,8 @@ def add_options(parser: ArgumentParser) -> None:
     group.add_argument(
         "--format",
         choices=formats.FORMATS,
-        help="how to print the rows (default: table; json is indented on a terminal)",
+        help="how to print the rows (default: what the name of --output ends in, else table; json is"
+        " indented on a terminal)",
     )
     group.add_argument(
         "--output", metavar="FILE", help="write them to FILE, which changes as a whole or not"
@@ -91,9 +99,10 @@ def add_options(parser: ArgumentParser) -> None:
 
 def style(args: Namespace) -> Style:
     """What the options say."""
-    found = Style(args.format or ("json" if args.json else "table"))
+    found = Style(args.format or ("json" if args.json else _format_of(args.output)))
     found.full = args.full
-    found.human = args.human
+    # A query that came along is for people, who do not count in milliseconds.
+    found.human = args.human or (args.named is not None and found.format == "table")
     found.into = args.into
     found.escape_formulas = args.escape_formulas
     if found.human:
@@ -103,15 +112,36 @@ def style(args: Namespace) -> Style:
     return found
 
 
+def _format_of(path: str | None) -> str:
+    """The format that the ending of a file's name stands for; a table otherwise."""
+    ending = "" if path is None else path.rpartition(".")[2].lower()
+    return ending if ending in formats.FORMATS else _ENDINGS.get(ending, "table")
+
+
 class Output:
-    """A file that is written as a whole when the block ends well; stdout without a name."""
+    """Where rows go: a file that is written as a whole, or stdout without a path."""
 
-    def __init__(self, path: str | None) -> None:
-        self._whole = None if path in (None, "-") else formats.whole_file(path)
+    def __init__(self, path: str | None, *, database: Path) -> None:
+        self._path = None if path in (None, "-", "/dev/stdout") else path
+        if path == "":
+            raise ClankersError("--output names no file", hint="give a path, or - for the screen")
+        if path is not None and os.path.exists(path) and os.path.samefile(path, database):
+            raise ClankersError(
+                f"{path} is the database itself", hint="write to another file; it was left as it is"
+            )
 
-    def __enter__(self) -> TextIO:
-        return sys.stdout if self._whole is None else self._whole.__enter__()
+    def check(self) -> None:
+        """Finds out before anything is done that the file could not be written.
 
-    def __exit__(self, *problem: object) -> None:
-        if self._whole is not None:
-            self._whole.__exit__(*problem)  # type: ignore[arg-type]
+        Raises:
+            OSError: there is no such folder, or it cannot be written.
+        """
+        if self._path is None or os.path.exists(self._path):
+            return
+        folder = os.path.dirname(os.path.realpath(self._path))
+        if not os.access(folder, os.W_OK):
+            code = errno.EACCES if os.path.isdir(folder) else errno.ENOENT
+            raise OSError(code, os.strerror(code), self._path)
+
+    def opened(self) -> AbstractContextManager[TextIO]:
+        return nullcontext(sys.stdout) if self._path is None else formats.whole_file(self._path)

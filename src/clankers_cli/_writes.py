@@ -10,14 +10,74 @@ from clankers_cli import _amounts, _asking, _context
 
 if TYPE_CHECKING:
     from argparse import Namespace
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
 
-    from clankers.query import Changes, Statement
+    from clankers.formats import Value
+    from clankers.query import Changes, Query, Statement
+
+    Show = Callable[[Sequence[str], Sequence[Sequence[Value]]], None]
 
 _SQL = 60
 
 
-def wanted_backup(args: Namespace) -> bool | None:
+def run(
+    args: Namespace,
+    query: Query,
+    script: str,
+    params: Mapping[str, Value],
+    *,
+    show: Show,
+    timeout: float | None,
+) -> Changes:
+    """Does what a script says, or tries it for a dry run; shows its answers, and tells on stderr."""
+    was_asked = False
+
+    def confirm(changes: Changes) -> bool:
+        nonlocal was_asked
+        was_asked = True
+        return _ask(changes)
+
+    try:
+        changes = query.execute(
+            script,
+            params,
+            write=not args.dry_run,
+            confirm=_confirmation(args, confirm),
+            dry_run=args.dry_run,
+            unsafe=args.unsafe,
+            backup=_wanted_backup(args),
+            timeout=timeout,
+        )
+    except KeyboardInterrupt:
+        print("nothing was changed", file=sys.stderr)
+        raise
+    try:
+        for statement in changes.statements:
+            if statement.columns:
+                show(statement.columns, statement.rows[: args.limit])
+    finally:
+        if changes.writes:
+            _tell(changes, dry_run=args.dry_run, was_shown=was_asked)
+    return changes
+
+
+def exit_code(args: Namespace, changes: Changes) -> int:
+    """1 where a person said no."""
+    return 0 if changes.committed or args.dry_run or not changes.writes else 1
+
+
+def as_json(changes: Changes) -> dict[str, object]:
+    """Everything that is known of what was changed."""
+    return {
+        "statements": [one._asdict() for one in changes.statements],
+        "tables": {table: change._asdict() for table, change in changes.tables.items()},
+        "dangers": changes.dangers,
+        "committed": changes.committed,
+        "backup": None if changes.backup is None else str(changes.backup),
+    }
+
+
+def _wanted_backup(args: Namespace) -> bool | None:
     """Whether a copy is made before a write: by default before a destructive one.
 
     `backup_before_write` says never when it is off, and always when somebody turned it on.
@@ -28,52 +88,51 @@ def wanted_backup(args: Namespace) -> bool | None:
     return None if config.source("backup_before_write") == "default" else True
 
 
-def confirmation(args: Namespace) -> Callable[[Changes], bool] | None:
+def _confirmation(
+    args: Namespace, confirm: Callable[[Changes], bool]
+) -> Callable[[Changes], bool] | None:
     """What answers when a script is destructive; None where nobody is there."""
     if args.yes:
         return lambda _changes: True
-    return ask if _asking.is_somebody_there() else None
+    return confirm if _asking.is_somebody_there() else None
 
 
-def ask(changes: Changes) -> bool:
+def _ask(changes: Changes) -> bool:
     """Shows what would change, and takes nothing but the word for a yes."""
-    print(summary(changes), file=sys.stderr)
+    print(f"to be done:\n{_summary(changes)}", file=sys.stderr)
     for danger in changes.dangers:
         print(f"this {visible(danger)}", file=sys.stderr)
     return _asking.ask("type yes to go on: ") == "yes"
 
 
-def tell(changes: Changes, *, dry_run: bool) -> int:
-    """Says on stderr what was done, or what not; the exit code."""
-    if not changes.writes:
-        return 0
-    print(summary(changes), file=sys.stderr)
-    if changes.backup is not None:
-        print(f"a copy of before: {visible(str(changes.backup))}", file=sys.stderr)
+def _tell(changes: Changes, *, dry_run: bool, was_shown: bool) -> None:
     if changes.committed:
-        return 0
-    if not dry_run:
-        print("nothing was changed", file=sys.stderr)
-        return 1
-    for danger in changes.dangers:
-        print(f"this {visible(danger)}", file=sys.stderr)
+        print(_summary(changes), file=sys.stderr)
+        if changes.backup is not None:
+            print(f"a copy of before: {visible(str(changes.backup))}", file=sys.stderr)
+        return
+    if not was_shown:
+        print(f"would be done:\n{_summary(changes)}", file=sys.stderr)
+        for danger in changes.dangers:
+            print(f"this {visible(danger)}", file=sys.stderr)
     asks = ", and needs a yes to be done" if changes.dangers else ""
-    print(f"nothing was changed: this was a dry run{asks}", file=sys.stderr)
-    return 0
+    print(
+        "nothing was changed" + (f": this was a dry run{asks}" if dry_run else ""),
+        file=sys.stderr,
+    )
 
 
-def summary(changes: Changes) -> str:
+def _summary(changes: Changes) -> str:
     """A line for each statement that writes, and for each table with the rows that changed."""
-    parts = [_done(one) for one in changes.statements if one.writes]
-    if len(changes.tables) > 1 or len(parts) > 1:
+    parts = [_line(one) for one in changes.statements if one.writes]
+    if changes.tables and (len(changes.tables) > 1 or len(parts) > 1):
         rows = [(table, *change) for table, change in changes.tables.items()]
-        if rows:
-            parts.append(report_table(("table", "inserted", "updated", "deleted"), rows))
+        parts.append(report_table(("table", "inserted", "updated", "deleted"), rows))
     return "\n".join(parts)
 
 
-def _done(statement: Statement) -> str:
+def _line(statement: Statement) -> str:
     sql = " ".join(statement.sql.split())
     shown = sql if len(sql) <= _SQL else sql[: _SQL - 1] + "…"
-    count = "done" if statement.affected is None else _amounts.counted(statement.affected, "row")
-    return f"{visible(shown)}  {count}"
+    rows = "" if statement.affected is None else _amounts.counted(statement.affected, "row")
+    return f"{visible(shown)}  {rows}".rstrip()

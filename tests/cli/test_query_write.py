@@ -60,6 +60,29 @@ class TestWrite:
         outcome = ask("query", "--write", f"{RENAME} RETURNING id, title", "--json")
         assert json.loads(outcome.out) == [{"id": "session-1", "title": "x"}]
 
+    def test_as_json(self, ask: Cli) -> None:
+        """What was changed, for programs."""
+        done = json.loads(ask("query", "--write", RENAME, "--json").out)
+        assert done["committed"] is True
+        assert done["tables"] == {"sessions": {"inserted": 0, "updated": 1, "deleted": 0}}
+        assert done["statements"][0]["affected"] == 1
+
+    def test_an_output_that_cannot_be_written(
+        self, ask: Cli, database: Path, tmp_path: Path
+    ) -> None:
+        """Is found out before anything is done; a write without rows leaves the file alone."""
+        nowhere = tmp_path / "nowhere" / "x.csv"
+        outcome = ask("query", "--write", f"{RENAME} RETURNING id", "--output", nowhere)
+        assert outcome.code == 1
+        assert f"No such file or directory: {nowhere}" in outcome.err
+        assert "x" not in titles(database)
+        target = tmp_path / "kept.csv"
+        target.write_text("old")
+        assert ask("query", "--write", RENAME, "--output", target).code == 0
+        assert target.read_text() == "old"
+        outcome = ask("query", "SELECT 1", "--output", database)
+        assert "is the database itself" in outcome.err
+
     def test_several(self, ask: Cli) -> None:
         """A line for each statement, and what became of each table."""
         script = (
@@ -146,7 +169,8 @@ class TestDestructive:
         """Shows the same and changes nothing, also without --write."""
         outcome = ask("query", "--dry-run", "DELETE FROM messages RETURNING id", "--limit", "1")
         assert outcome.code == 0
-        assert outcome.out.splitlines()[:3] == ["id", "-" * 21, "session-0:message-0"]
+        assert outcome.out.splitlines()[:3] == ["id", "-" * 19, "session-0:message-0"]
+        assert len(outcome.out.splitlines()) == 3
         assert "40 rows" in outcome.err
         assert "this removes every row of messages: there is no WHERE\n" in outcome.err
         assert outcome.err.endswith("this was a dry run, and needs a yes to be done\n")
@@ -171,8 +195,8 @@ class TestBackup:
         listed = json.loads(ask("backup", "list", "--json").out)
         assert [one["is_automatic"] for one in listed] == [True, False]
         lines = ask("backup", "list").out.splitlines()
-        assert lines[0].split() == ["name", "made", "size"]
-        assert lines[2].endswith("before a write")
+        assert lines[0].split() == ["name", "made", "size", "made", "by", "clankers"]
+        assert lines[2].endswith("before a change")
         outcome = ask("backup", "restore", name)
         assert outcome.code == 1
         assert "nobody is there to say yes" in outcome.err
@@ -222,6 +246,17 @@ class TestOutput:
         """Each format of the library."""
         assert ask("query", "SELECT '=1' AS id, NULL AS n", "--format", format_).out == out
 
+    def test_the_name_of_the_file(self, ask: Cli, tmp_path: Path) -> None:
+        """Says the format where no option does."""
+        for name, content in {
+            "a.csv": "a\r\n1\r\n",
+            "a.jsonl": '{"a":1}\n',
+            "a.md": "| a |\n| ---: |\n| 1 |\n",
+            "a.txt": "a\n-\n1\n",
+        }.items():
+            assert ask("query", "SELECT 1 AS a", "--output", tmp_path / name).code == 0
+            assert (tmp_path / name).read_bytes().decode() == content
+
     def test_options(self, ask: Cli) -> None:
         """The table of inserts, spreadsheets, times, and cells in full."""
         sql = "SELECT '=1' AS id"
@@ -249,7 +284,12 @@ class TestSaved:
         outcome = ask("query", "--named", "busiest")
         assert outcome.code == 1
         assert "did you mean 'busiest-sessions'?" in outcome.err
-        assert ask("query", "--named", "busiest-sessions", "SELECT 1").code == 1
+        for more in ("SELECT 1", "--interactive", "--list"):
+            outcome = ask("query", "--named", "busiest-sessions", more)
+            assert outcome.code == 1
+            assert "were given" in outcome.err
+        outcome = ask("query", ".tables")
+        assert ".tables is a command of the prompt" in outcome.err
 
     def test_list(self, ask: Cli, home: Path) -> None:
         """Names, parameters and what they tell; the user's own are marked."""

@@ -78,7 +78,7 @@ def test_writers_stream(name: str, ahead: int) -> None:
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(None, "NULL"), (b"", "<blob 0 bytes>"), (1, "1"), (1e16, "1e+16"), ("\x1b", "\x1b")],
+    [(None, "NULL"), (b"", "<blob 0 bytes>"), (1, "1"), (1e16, "1e16"), ("\x1b", "\x1b")],
 )
 def test_cell_text(value: Value, text: str) -> None:
     """How one value is read by people, before it is made safe."""

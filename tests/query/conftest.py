@@ -75,6 +75,7 @@ CREATE VIEW starred AS SELECT * FROM notes WHERE stars > 3;
 CREATE INDEX by_stars ON notes(stars);
 CREATE VIRTUAL TABLE words USING fts5(text);
 INSERT INTO words VALUES ('hello world'), ('good day');
+INSERT INTO words SELECT text FROM notes;
 """
 
 

@@ -54,6 +54,7 @@ def texts(query: Query, marked: str) -> list[str]:
         ("WITH x(first, second) AS (SELECT 1, 2) SELECT sec^ FROM x", ["second"]),
         ("WITH x AS (SELECT id AS key FROM notes) SELECT x.^ FROM x", ['"key"']),
         ("SELECT stars^", []),
+        ("WITH x AS (SELECT q FROM (SELECT 1 AS qq) WHERE q^", ["qq", "quote("]),
         ("SELECT content^ FROM messages", ["text_content"]),
         # Aliases, functions, keywords in the case that is typed.
         ("SELECT my^ FROM notes AS mynotes", ["mynotes"]),

@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING
 import pytest
 
 from clankers.errors import QueryError
-from clankers.query import Parameter, Query, queries_folder, saved_queries, saved_query
+from clankers.query import (
+    Parameter,
+    Query,
+    parameter_value,
+    queries_folder,
+    saved_queries,
+    saved_query,
+)
+from clankers.store import Store
+from clankers.usage import total_usage
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -77,14 +86,36 @@ def test_answers(
 def test_totals_are_those_of_usage(imported: Path) -> None:
     """Tokens and dollars as `usage` counts them."""
     with Query(imported) as query:
-        models = list(query.query(saved_query("tokens-by-model").sql, {"days": None}))
-        projects = list(query.query(saved_query("cost-by-project").sql, {"days": None}))
+        first, second = saved_query("tokens-by-model"), saved_query("cost-by-project")
+        models = list(query.query(first.sql, first.bind({})))
+        projects = list(query.query(second.sql, second.bind({})))
     assert [(row[0], row[1], row[5], row[6]) for row in models] == [
         ("claude-sonnet-4-5-20250929", 11, 1884, 0.26),
         ("gpt-5-codex", 3, 622, 0.02),
         ("claude-haiku-4-5-20251001", 2, 135, 0.01),
     ]
     assert sum(float(str(row[4])) for row in projects) == pytest.approx(0.29, abs=0.011)
+    with Store.open(imported, read_only=True) as store:
+        totals = {one.key: one for one in total_usage(store, by="model")}
+    assert {row[0]: (row[1], row[5]) for row in models} == {
+        key: (one.responses, one.output_tokens) for key, one in totals.items()
+    }
+
+
+def test_an_estimate_counts_where_nothing_was_measured(kept: Path) -> None:
+    """As everywhere: no longer once a response of the session was measured."""
+    with Query(kept) as query:
+        query.execute(
+            "INSERT INTO usage(id, session_id, model, output_tokens, estimated, occurred_at)"
+            " SELECT 'rpc:1', id, 'gpt-5-codex', 7000, 1, created_at FROM sessions"
+            " WHERE source = 'codex';"
+            " INSERT INTO usage(id, session_id, model, output_tokens, estimated, occurred_at)"
+            " VALUES ('rpc:2', 'alone', 'gpt-5-codex', 500, 1, 1793613600000)",
+            write=True,
+        )
+        saved = saved_query("tokens-by-model")
+        rows = {row[0]: row for row in query.query(saved.sql, saved.bind({}))}
+    assert (rows["gpt-5-codex"][1], rows["gpt-5-codex"][5]) == (4, 622 + 500)
 
 
 def test_ones_own(folder: Path, imported: Path) -> None:
@@ -133,10 +164,24 @@ def test_a_name_that_is_not_there() -> None:
 
 
 def test_a_header_that_cannot_be_read(folder: Path) -> None:
-    """The file and the line are named."""
+    """What is wrong is told, and the other queries are there."""
     (folder / "broken.sql").write_text("-- :a = b\nSELECT :a")
-    with pytest.raises(QueryError, match=r"broken\.sql: ':a = b' does not say a parameter"):
-        saved_queries()
+    (folder / "latin.sql").write_bytes(b"SELECT '\xff'")
+    found = {one.name: one for one in saved_queries()}
+    assert set(found) == {*SHIPPED, "broken", "latin"}
+    assert "':a = b' is not ':name = 20  what it is'" in found["broken"].about
+    with pytest.raises(QueryError, match=r"latin\.sql cannot be read: 'utf-8' codec"):
+        found["latin"].bind({})
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("20", 20), ("-3", -3), ("0.5", 0.5), ("020", "020"), ("1e3", "1e3"), ("", ""), ("x", "x")],
+)
+def test_what_is_typed(text: str, value: Value) -> None:
+    """A number where it is written as one is, else a text."""
+    assert parameter_value(text) == value
+    assert type(parameter_value(text)) is type(value)
 
 
 def test_values_are_bound(folder: Path, imported: Path) -> None:

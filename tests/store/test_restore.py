@@ -98,6 +98,46 @@ def test_another_page_size(store: Store, tmp_path: Path) -> None:
     assert ids(path) == ["session-1"]
 
 
+def test_the_oldest_of_many(store: Store) -> None:
+    """The copy that is brought back is never thinned away for it."""
+    store.upsert(make_session(1))
+    oldest = store.back_up_before_write()
+    store.upsert(make_session(2))
+    for _copy in range(2):
+        store.back_up_before_write()
+    restore(store.path, oldest)
+    assert ids(store.path) == ["session-1"]
+    assert oldest.exists()
+
+
+def test_through_a_link(path: Path, tmp_path: Path) -> None:
+    """A link to the database stays one."""
+    link = tmp_path / "link.db"
+    with Store.open(path) as store:
+        store.upsert(make_session(1))
+        copy = store.back_up(tmp_path / "copy.db")
+        store.delete(["session-1"])
+    link.symlink_to(path)
+    restore(link, copy)
+    assert link.is_symlink()
+    assert ids(path) == ["session-1"]
+
+
+def test_copies_of_others_are_left_alone(tmp_path: Path) -> None:
+    """Databases in one folder share the folder of their copies, and no copy."""
+    names = ("a", "a-b")
+    stores = [Store.open(tmp_path / f"{name}.db") for name in names]
+    theirs = stores[1].back_up_before_write()
+    mine = stores[0].back_up(tmp_path / "backups" / "safe-before-write-of-q3.db")
+    own = [stores[0].back_up_before_write() for _copy in range(5)]
+    assert theirs.exists()
+    assert mine.exists()
+    assert [one.path for one in backups(tmp_path / "a.db") if one.is_automatic] == own[:1:-1]
+    assert [one.path for one in backups(tmp_path / "a-b.db") if one.is_automatic] == [theirs]
+    for store in stores:
+        store.close()
+
+
 def test_what_is_no_copy(store: Store, tmp_path: Path) -> None:
     """Refused before anything is touched."""
     store.upsert(make_session(1))
@@ -152,15 +192,22 @@ def test_killed(path: Path, tmp_path: Path) -> None:
             assert store.connection.pragma("integrity_check") == "ok"
 
 
-def test_thinning(store: Store) -> None:
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a settable time zone")
+def test_thinning(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of copies before writes the three newest stay and the last of each of seven days."""
     own = store.back_up()
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
     day = 24 * 3600
     now = time.time() // day * day + day / 2
     made = []
     for age in range(12):
         for hour in (0, 1):
-            copy = store.path.parent / "backups" / f"clankers-{age}-{hour}-before-write.db"
+            copy = (
+                store.path.parent
+                / "backups"
+                / f"clankers-20260101-0000{age:02}-before-write-{hour + 2}.db"
+            )
             copy.write_bytes(b"")
             os.utime(copy, (now - age * day - hour * 3600,) * 2)
             made.append(copy)

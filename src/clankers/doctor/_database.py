@@ -66,7 +66,9 @@ def examine_backups(path: Path) -> Iterator[Finding]:
         "note" if is_much else "ok",
         "backups",
         f"{counted} in {folder}, {amount(total)}",
-        "remove those that you no longer need; nothing else does" if is_much else "",
+        "remove those that you no longer need; only those from before a write go by themselves"
+        if is_much
+        else "",
     )
     yield from _others_rights("backups", folder, *(one.path for one in copies))
 

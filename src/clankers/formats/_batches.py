@@ -68,7 +68,10 @@ def array_encoder() -> Callable[[list[Row]], bytes | None]:
     check = plain_checker()
 
     def encode_batch(batch: list[Row]) -> bytes | None:
-        return encode_lines(batch) if check(batch) else None
+        try:
+            return encode_lines(batch) if check(batch) else None
+        except UnicodeEncodeError:  # Half of a UTF-16 pair.
+            return None
 
     return encode_batch
 

@@ -35,7 +35,19 @@ def cell_text(value: Value) -> str:
 def real_text(value: float) -> str:
     """The shortest digits that give the same number back; infinity is Inf, as in SQLite."""
     text = float.__repr__(value)
+    if "e" in text:
+        return _respelled(text)
     return text.replace("inf", "Inf") if text.endswith("f") else text
+
+
+def _respelled(text: str) -> str:
+    """Python's 1e+16, 1e-07 and 1.5e-05 as msgspec spells them: 1e16, 1e-7 and 0.000015."""
+    text = text.replace("e+", "e").replace("e-0", "e-")
+    digits, is_near, _ = text.partition("e-5")
+    if not is_near or not text.endswith("e-5"):
+        return text
+    sign = "-" if digits.startswith("-") else ""
+    return f"{sign}0.0000{digits.removeprefix('-').replace('.', '')}"
 
 
 class Encoders(dict[type, "Callable[[Any], str]"]):

@@ -106,7 +106,7 @@ def _with_infinity(
 
 
 def _batch_encoder(names: list[str], between: bytes) -> Callable[[list[Row]], str | None]:
-    """By msgspec, many times as fast, where it would write the same."""
+    """By msgspec, many times as fast, where it would write the same values."""
     import msgspec
 
     fields = [f"c{number}" for number in range(len(names))]
@@ -121,7 +121,10 @@ def _batch_encoder(names: list[str], between: bytes) -> Callable[[list[Row]], st
     def encode_batch(batch: list[Row]) -> str | None:
         if not is_plain(batch):
             return None
-        lines = encode_lines(list(starmap(shape, batch)))[:-1]
+        try:
+            lines = encode_lines(list(starmap(shape, batch)))[:-1]
+        except UnicodeEncodeError:  # Half of a UTF-16 pair.
+            return None
         return (lines if between == b"\n" else lines.replace(b"\n", between)).decode()
 
     return encode_batch

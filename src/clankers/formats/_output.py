@@ -25,21 +25,25 @@ def whole_file(path: str | os.PathLike[str]) -> Iterator[TextIO]:
     Raises:
         OSError: it cannot be made or written.
     """
-    target = os.path.realpath(path)
-    mode = _mode(target)
+    mode = _mode(path)
     if mode is not None and not stat.S_ISREG(mode):
-        with open(target, "w", encoding="utf-8", newline="") as file:
+        with open(path, "w", encoding="utf-8", newline="") as file:
             yield file
         return
-    unfinished = f"{target}.{os.getpid()}.partial"
-    made = os.open(unfinished, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
+    target = os.path.realpath(path)
+    unfinished = f"{target}.{os.urandom(4).hex()}.partial"
+    rights = 0o666 if mode is None else stat.S_IMODE(mode)
+    try:
+        made = os.open(unfinished, os.O_CREAT | os.O_EXCL | os.O_WRONLY, rights)
+    except OSError as problem:
+        raise OSError(problem.errno, problem.strerror, os.fspath(path)) from problem
     try:
         with open(made, "w", encoding="utf-8", newline="") as file:
             yield file
             file.flush()
             os.fsync(made)
         if mode is not None:
-            os.chmod(unfinished, stat.S_IMODE(mode))
+            os.chmod(unfinished, rights)
         os.replace(unfinished, target)
     except BaseException:
         with suppress(OSError):
@@ -67,7 +71,7 @@ def terminal_file(file: TextIO) -> TextIO:
     return _TerminalFile(file)  # type: ignore[return-value]  # all that writers need
 
 
-def _mode(path: str) -> int | None:
+def _mode(path: str | os.PathLike[str]) -> int | None:
     try:
         return os.stat(path).st_mode
     except FileNotFoundError:

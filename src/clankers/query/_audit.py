@@ -24,10 +24,11 @@ class Audit:
     of one that was not committed after all a further line says so.
     """
 
-    def __init__(self, database: Path) -> None:
+    def __init__(self, database: Path, *, unsafe: bool) -> None:
         self._database = str(database.absolute())
         self._path = _paths.logs_dir() / _FILE
         self._id = os.urandom(4).hex()
+        self._unsafe = {"unsafe": True} if unsafe else {}
 
     def note(self, changes: Changes) -> None:
         """Writes down when which statement changed how many rows.
@@ -49,7 +50,7 @@ class Audit:
 
     def _append(self, lines: list[dict[str, object]]) -> None:
         at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-        known = {"at": at, "script": self._id, "database": self._database}
+        known = {"at": at, "script": self._id, "database": self._database, **self._unsafe}
         text = "".join(json.dumps({**known, **line}, ensure_ascii=False) + "\n" for line in lines)
         try:
             _paths.make_private_dir(self._path.parent)

@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 
 _EXCERPT = 80
 _NO_FUNCTION = "no such function: "
-_BINDINGS_HINT = "give one value for each ? of the statement, or a mapping for its :names"
+_BINDINGS_HINT = (
+    "give each :name a value, by --param NAME=VALUE or from Python by a mapping, and each ? one"
+    " by a list"
+)
 
 
 def statement_error(

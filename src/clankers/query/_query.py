@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import closing
 from pathlib import Path
 
 from clankers import errors
@@ -123,7 +124,7 @@ class Query:
         _check_timeout(timeout)
         if not (write or dry_run):
             return self._read_all(script, params, timeout)
-        return self._writer().execute(
+        return self._writer(changes_schema=not dry_run).execute(
             script,
             bindings(params),
             confirm=confirm,
@@ -147,12 +148,18 @@ class Query:
         with translated(self.path):
             return self._completer.complete(sql, len(sql) if position is None else position)
 
-    def _writer(self) -> Writing:
-        """The writing connection, opened when it is first needed."""
+    def _writer(self, *, changes_schema: bool = True) -> Writing:
+        """The writing connection, opened when it is first needed; it brings the schema up to date.
+
+        Without `changes_schema` an older one is refused, as a dry run changes nothing.
+        """
         if self._writing is None:
             from clankers.query._writing import Writing
-            from clankers.store._migrations import open_current
+            from clankers.store._migrations import check_version, open_current
 
+            if not changes_schema:
+                with closing(open_reader(self.path)) as reader:
+                    check_version(reader, self.path)
             self._writing = Writing(open_current(self.path), self.path)
         return self._writing
 

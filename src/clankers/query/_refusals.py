@@ -90,8 +90,11 @@ _WRITE_HINT = (
 
 
 def describe(action: int, first: str, second: str | None) -> errors.QueryRefusedError:
-    describe = _DESCRIBERS.get(action, _writing)
-    operation, message, hint = describe(action, first, second)
+    """The error for an action that only reading allows for, in words a user knows."""
+    describer = _DESCRIBERS.get(action, _writing)
+    operation, message, hint = describer(action, first, second)
+    # Not even a script that writes may have these.
+    hint = _OUTSIDE.get(operation, hint)
     return errors.QueryRefusedError(message, operation=operation, hint=hint)
 
 
@@ -153,7 +156,9 @@ def outside_transaction(action: int, first: str, second: str | None) -> errors.Q
     operation = operation_name(action)
     if action == apsw.SQLITE_PRAGMA:
         operation = f"PRAGMA {first.lower()}"
-        shows = f"'{operation}' without a value shows it" if first in READABLE_PRAGMAS else ""
+        shows = (
+            f"'{operation}' without a value shows it" if first.lower() in READABLE_PRAGMAS else ""
+        )
         hint = _OUTSIDE.get(operation, shows)
         return errors.QueryRefusedError(
             f"{operation} cannot be set in a transaction that may be rolled back",

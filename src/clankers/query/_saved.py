@@ -43,6 +43,7 @@ class SavedQuery(NamedTuple):
 
     Attributes:
         path: the file; one of the user's own is in `queries` in the data directory.
+        problem: why the file cannot be read; "" where it can.
     """
 
     name: str
@@ -50,6 +51,7 @@ class SavedQuery(NamedTuple):
     sql: str
     parameters: tuple[Parameter, ...]
     path: Path
+    problem: str = ""
 
     @property
     def is_own(self) -> bool:
@@ -64,6 +66,8 @@ class SavedQuery(NamedTuple):
         Raises:
             QueryError: a value is missing, is no number, or belongs to no parameter.
         """
+        if self.problem:
+            raise errors.QueryError(self.problem, hint="correct the file or take it away")
         known = {one.name: one for one in self.parameters}
         if unknown := [name for name in given if name not in known]:
             takes = ", ".join(known) or "no parameters"
@@ -83,12 +87,26 @@ class SavedQuery(NamedTuple):
     def _value(self, parameter: Parameter, value: Value) -> Value:
         if not isinstance(value, str) or not isinstance(parameter.default, int | float):
             return value
+        number = parameter_value(value)
+        if isinstance(number, str):
+            raise errors.QueryError(f"{parameter.name} of {self.name} is a number, not {value!r}")
+        return number
+
+
+def parameter_value(text: str) -> Value:
+    """What a text that somebody typed stands for: a number where it is written as one is.
+
+    So ``20`` is a number and ``020`` a text. Compared with a column of texts a number is
+    taken for a text by SQLite.
+    """
+    for kind in (int, float):
         try:
-            return float(value) if "." in value else int(value)
+            number = kind(text)
         except ValueError:
-            raise errors.QueryError(
-                f"{parameter.name} of {self.name} is a number, not {value!r}"
-            ) from None
+            continue
+        if repr(number) == text:
+            return number
+    return text
 
 
 def queries_folder() -> Path:
@@ -113,8 +131,7 @@ def history_file(name: str = "history") -> Path:
 def saved_queries() -> list[SavedQuery]:
     """All of them by name; the user's own come before one of the same name that came along.
 
-    Raises:
-        QueryError: a file of the user's cannot be read.
+    A file that cannot be read is among them, with what is wrong with it.
     """
     found = {one.name: one for folder in (_HERE, queries_folder()) for one in _in(folder)}
     return [found[name] for name in sorted(found)]
@@ -150,12 +167,13 @@ def _in(folder: Path) -> Iterator[SavedQuery]:
 
 def _read(path: Path) -> SavedQuery:
     try:
-        sql = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as problem:
-        raise errors.QueryError(
-            f"the saved query {path} cannot be read: {problem}",
-            hint="correct the file or take it away",
-        ) from problem
+        return _parsed(path, path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as problem:
+        said = f"{path} cannot be read: {problem}"
+        return SavedQuery(path.stem, said, "", (), path, said)
+
+
+def _parsed(path: Path, sql: str) -> SavedQuery:
     about: list[str] = []
     parameters: list[Parameter] = []
     for line in sql.splitlines():
@@ -163,19 +181,16 @@ def _read(path: Path) -> SavedQuery:
             break
         said = line.removeprefix("--").strip()
         if said.startswith(":"):
-            parameters.append(_parameter(said, path))
+            parameters.append(_parameter(said))
         else:
             about.append(said)
     return SavedQuery(path.stem, " ".join(about), sql, tuple(parameters), path)
 
 
-def _parameter(said: str, path: Path) -> Parameter:
+def _parameter(said: str) -> Parameter:
     found = _PARAMETER.fullmatch(said)
     if found is None:
-        raise errors.QueryError(
-            f"{path}: {said!r} does not say a parameter",
-            hint="write it as '-- :name = 20  what it is', with a number, 'text' or NULL",
-        )
+        raise ValueError(f"{said!r} is not ':name = 20  what it is', with a number, 'text' or NULL")
     value = found["value"]
     return Parameter(found["name"], found["about"] or "", _literal(value), value is None)
 

@@ -62,6 +62,7 @@ class Scope:
         self._tokens = [token for token in statement if token.kind != "space"]
         self._text = "".join(token.text for token in statement)
         self._offset = statement[0].start if statement else 0
+        self._with_end = 0
         groups = _groups(self._tokens)
         seen = _groups_at(self._tokens, position)
         self._common = dict(self._read_common())
@@ -104,7 +105,6 @@ class Scope:
         """Names and named columns of WITH a(x, y) AS (...), b AS (...)."""
         found = self._tokens
         if not found or not found[0].says("WITH"):
-            self._with_end = 0
             return
         index = 2 if len(found) > 1 and found[1].says("RECURSIVE") else 1
         while index < len(found) and found[index].kind in _NAMES:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from time import monotonic
 from typing import TYPE_CHECKING, NamedTuple
@@ -9,39 +10,32 @@ from typing import TYPE_CHECKING, NamedTuple
 import apsw
 
 from clankers import errors
-from clankers.query._changes import Changes, Statement, TableChange
+from clankers.query._changes import Changes, Statement
+from clankers.query._effects import Effects
 from clankers.query._errors import parameter_error, script_error
-from clankers.query._statements import has_where, pieces
+from clankers.query._statements import pieces
 from clankers.query._write_guard import WriteGuard, changes_rows, is_transaction, told
-from clankers.store._schema import INTERNAL_TABLES
 
 if TYPE_CHECKING:
-    from collections import Counter
-    from collections.abc import Iterator
     from pathlib import Path
 
     from clankers.formats import Value
+    from clankers.query._effects import Snapshot
     from clankers.query._run import Bindings
     from clankers.query._statements import Piece
     from clankers.query._write_guard import Action
 
-# A script that takes more than this part of a table's rows away is destructive.
-LARGEST_SHARE = 0.1
-# Stands for the user's own BEGIN, which cannot begin another transaction.
-_OWN = '"the transaction of the script"'
-_SUBSTITUTES = {
-    "BEGIN": f"SAVEPOINT {_OWN}",
-    "COMMIT": f"RELEASE {_OWN}",
-    "ROLLBACK": f"ROLLBACK TO {_OWN}; RELEASE {_OWN}",
-}
+_TRANSACTIONS = frozenset({"BEGIN", "COMMIT", "ROLLBACK"})
+_MARKING = frozenset({"BEGIN", "SAVEPOINT"})
+_ENDING = frozenset({"COMMIT", "RELEASE", "ROLLBACK", "ROLLBACK TO"})
 
 
 class _Mark(NamedTuple):
-    """Where a transaction or savepoint of the user's began, and what was counted by then."""
+    """Where a transaction or savepoint of the user's began, and what had happened by then."""
 
     name: str
     statement: int
-    counts: Counter[tuple[str, str]]
+    effects: Snapshot
 
 
 class Script:
@@ -63,7 +57,8 @@ class Script:
         self._bindings = bindings
         self._unsafe = unsafe
         self._timeout = timeout
-        self._existing: frozenset[str] = frozenset()
+        # Stands for the user's own BEGIN, which cannot begin another transaction.
+        self._own = f"clankers {os.urandom(8).hex()}"
         self._pieces = list(pieces(text))
         if not self._pieces:
             raise errors.QueryError(
@@ -81,49 +76,78 @@ class Script:
         Raises:
             QueryError: a statement cannot be run, or may not.
         """
-        guard = WriteGuard(self._connection, unsafe=self._unsafe)
+        effects = Effects(self._connection, shows_internal=self._unsafe)
+        guard = WriteGuard(self._connection, effects.count, unsafe=self._unsafe)
         if self._timeout is not None:
             guard.deadline = monotonic() + self._timeout
-        self._existing = _names(self._connection)
         with guard:
-            statements = tuple(self._run_all(guard))
-        tables = self._by_table(guard.counts)
+            statements = self._run_all(guard, effects)
+        self._check_references()
         dangers = [danger for one in statements for danger in one.dangers]
-        dangers += self._losses(tables, dangers)
-        return Changes(statements, tables, tuple(dangers))
+        dangers += effects.losses(statements)
+        return Changes(tuple(statements), effects.tables(), tuple(dangers))
 
-    def _run_all(self, guard: WriteGuard) -> list[Statement]:
+    def _run_all(self, guard: WriteGuard, effects: Effects) -> list[Statement]:
         statements: list[Statement] = []
         marks: list[_Mark] = []
         for piece in self._pieces:
-            statement = self._run_reported(guard, piece)
-            operation, name = statement.operation, statement.target.lower()
-            if operation in _SUBSTITUTES:
-                name = _OWN
-                _check_state(operation, piece, is_open=any(mark.name == _OWN for mark in marks))
-                self._connection.execute(_SUBSTITUTES[operation])
-            if operation in {"BEGIN", "SAVEPOINT"}:
-                marks.append(_Mark(name, len(statements), guard.counts.copy()))
-            elif operation in {"COMMIT", "RELEASE", "ROLLBACK", "ROLLBACK TO"}:
-                while marks[-1].name != name:
-                    marks.pop()
-                if operation.startswith("ROLLBACK"):
-                    guard.counts = marks[-1].counts.copy()
-                    since = marks[-1].statement
-                    statements[since:] = map(_taken_back, statements[since:])
-                if operation != "ROLLBACK TO":
-                    marks.pop()
+            statement = self._run_reported(guard, effects, piece)
+            if is_transaction(guard.main):
+                self._move(statement, piece, statements, marks, effects)
             statements.append(statement)
-        if any(mark.name == _OWN for mark in marks):
+        if any(mark.name == self._own for mark in marks):
             raise errors.QueryError(
                 "the script begins a transaction and does not end it; nothing was changed",
-                hint="end it with COMMIT, or leave BEGIN out: a script is one transaction anyway",
+                hint="end it with COMMIT or ROLLBACK",
             )
         return statements
 
-    def _run_reported(self, guard: WriteGuard, piece: Piece) -> Statement:
+    def _move(
+        self,
+        statement: Statement,
+        piece: Piece,
+        statements: list[Statement],
+        marks: list[_Mark],
+        effects: Effects,
+    ) -> None:
+        """Follows a BEGIN, a SAVEPOINT, or the end of one, and takes back what it takes back."""
+        operation, name = statement.operation, statement.target.lower()
+        if operation in _TRANSACTIONS:
+            name = self._own
+            is_open = any(mark.name == name for mark in marks)
+            _check_state(operation, piece, is_open=is_open)
+            self._connection.execute(self._substitute(operation))
+        if operation in _MARKING:
+            marks.append(_Mark(name, len(statements), effects.snapshot()))
+        elif operation in _ENDING:
+            while marks[-1].name != name:
+                marks.pop()
+            if operation.startswith("ROLLBACK"):
+                since = marks[-1].statement
+                statements[since:] = map(_taken_back, statements[since:])
+                effects.return_to(marks[-1].effects)
+            if operation != "ROLLBACK TO":
+                marks.pop()
+
+    def _substitute(self, operation: str) -> str:
+        return {
+            "BEGIN": f'SAVEPOINT "{self._own}"',
+            "COMMIT": f'RELEASE "{self._own}"',
+            "ROLLBACK": f'ROLLBACK TO "{self._own}"; RELEASE "{self._own}"',
+        }[operation]
+
+    def _check_references(self) -> None:
+        """Constraints that are checked at the commit are broken in the trial already."""
+        broken, _ = self._connection.status(apsw.SQLITE_DBSTATUS_DEFERRED_FKS)
+        if broken:
+            raise errors.QueryError(
+                "nothing was changed: FOREIGN KEY constraint failed",
+                hint="a row refers to one that is not there when the script is done",
+            )
+
+    def _run_reported(self, guard: WriteGuard, effects: Effects, piece: Piece) -> Statement:
         try:
-            return self._run_one(guard, piece)
+            return self._run_one(guard, effects, piece)
         except apsw.Error as problem:
             guard.deadline = None
             raise script_error(
@@ -135,7 +159,7 @@ class Script:
                 timeout=self._timeout,
             ) from problem
 
-    def _run_one(self, guard: WriteGuard, piece: Piece) -> Statement:
+    def _run_one(self, guard: WriteGuard, effects: Effects, piece: Piece) -> Statement:
         columns: tuple[str, ...] = ()
         main: Action | None = None
 
@@ -151,7 +175,7 @@ class Script:
                 raise refusal
             main = None if cursor.is_explain else guard.main
             columns = () if is_transaction(main) else _columns(cursor)
-            return told(main)[0] not in _SUBSTITUTES
+            return told(main)[0] not in _TRANSACTIONS
 
         cursor = self._connection.cursor()
         cursor.exec_trace = judge
@@ -167,7 +191,9 @@ class Script:
         finally:
             guard.end()
         affected = self._connection.changes() if changes_rows(main) else None
-        dangers = tuple(self._dangers(guard, main, piece.sql))
+        dangers = () if main is None else tuple(effects.dangers(main, piece.sql))
+        if main is not None:
+            effects.note(main)
         return Statement(piece.sql, *told(main), affected, dangers, columns, rows)
 
     def _answer(self, cursor: apsw.Cursor, piece: Piece) -> list[tuple[Value, ...]]:
@@ -181,59 +207,6 @@ class Script:
             ) from problem
         except (KeyError, OverflowError, TypeError, ValueError) as problem:
             raise parameter_error(problem) from problem
-
-    def _dangers(self, guard: WriteGuard, main: Action | None, sql: str) -> Iterator[str]:
-        operation, target = told(main)
-        if main is None or main.schema == "temp":
-            return
-        if operation.startswith("DROP") and "TEMP" not in operation:
-            if target in self._existing:
-                yield f"drops the {operation.removeprefix('DROP ').lower()} {target}"
-        elif guard.drops_column:
-            yield f"drops the column {main.schema} of {target}"
-        elif operation in _EVERY_ROW and not has_where(sql):
-            yield _EVERY_ROW[operation].format(target)
-
-    def _losses(self, tables: Mapping[str, TableChange], known: list[str]) -> Iterator[str]:
-        """Tables that lose more than a share of their rows; those that are gone were named."""
-        present = _names(self._connection)
-        for table, change in tables.items():
-            is_known = _EVERY_ROW["DELETE"].format(table) in known
-            if not change.deleted or table not in present or is_known:
-                continue
-            quoted = table.replace('"', '""')
-            after = int(self._connection.execute(f'SELECT count(*) FROM "{quoted}"').get)
-            before = after + change.deleted - change.inserted
-            if before > 0 and change.deleted > LARGEST_SHARE * before:
-                lost = min(change.deleted, before)
-                yield f"removes {lost:,} of the {before:,} rows of {table}"
-
-    def _by_table(self, counts: Counter[tuple[str, str]]) -> dict[str, TableChange]:
-        """Without what lies behind virtual tables, and what clankers keeps for itself."""
-        hidden = {str(name) for (name,) in self._connection.execute(_HIDDEN_TABLES)}
-        if not self._unsafe:
-            hidden |= INTERNAL_TABLES
-        names = {table: None for table, _ in counts if table not in hidden}
-        return {
-            table: TableChange(*(counts[table, operation] for operation in _COUNTED))
-            for table in names
-            if any(counts[table, operation] for operation in _COUNTED)
-        }
-
-
-_COUNTED = ("INSERT", "UPDATE", "DELETE")
-_EVERY_ROW = {
-    "UPDATE": "changes every row of {}: there is no WHERE",
-    "DELETE": "removes every row of {}: there is no WHERE",
-}
-_HIDDEN_TABLES = """
-SELECT name FROM pragma_table_list
-WHERE type = 'shadow' OR schema = 'temp' OR name LIKE 'sqlite@_%' ESCAPE '@'
-"""
-
-
-def _names(connection: apsw.Connection) -> frozenset[str]:
-    return frozenset(str(name) for (name,) in connection.execute("SELECT name FROM sqlite_schema"))
 
 
 def _check_state(operation: str, piece: Piece, *, is_open: bool) -> None:

@@ -16,21 +16,21 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 # https://www.sqlite.org/lang_expr.html and lang_comment.html: what is not closed goes to the
-# end of the text.
+# end of the text. For SQLite every character beyond ASCII is a letter, a wide space too.
 _TOKEN = re.compile(
     r"""
-    (?P<space>\s+ | --[^\n]* | /\*.*?(?:\*/|\Z))
+    (?P<space>[ \t\n\f\r]+ | --[^\n]* | /\*.*?(?:\*/|\Z))
     | (?P<text>'(?:[^']|'')*(?:'|\Z))
     | (?P<name>"(?:[^"]|"")*(?:"|\Z) | `(?:[^`]|``)*(?:`|\Z) | \[[^\]]*(?:\]|\Z))
-    | (?P<word>[^\W\d]\w*)
-    | (?P<number>\d[\w.]*)
-    | (?P<parameter>[?:@$]\w+ | \?)
+    | (?P<word>[A-Za-z_\x80-\U0010ffff][\w$\x80-\U0010ffff]*)
+    | (?P<number>[0-9][\w.]*)
+    | (?P<parameter>[?:@$][\w\x80-\U0010ffff]+ | \?)
     | (?P<sign>.)
     """,
-    re.VERBOSE | re.DOTALL,
+    re.VERBOSE | re.DOTALL | re.ASCII,
 )
-_TRIGGER = re.compile(r"(?:EXPLAIN )?CREATE (?:TEMP |TEMPORARY )?TRIGGER")
-_OPENING_WORDS = 4
+_TRIGGER = re.compile(r"(?:EXPLAIN (?:QUERY PLAN )?)?CREATE (?:TEMP |TEMPORARY )?TRIGGER")
+_OPENING_WORDS = 6
 
 
 class Token(NamedTuple):

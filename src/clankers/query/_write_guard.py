@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from time import monotonic
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -19,19 +18,30 @@ from clankers.query._refusals import (
     outside_transaction,
 )
 from clankers.query._statements import opening_words
-from clankers.store._schema import ARCHIVE_TABLES, INTERNAL_TABLES, INTERNAL_TRIGGERS
+from clankers.store._schema import ARCHIVE_TABLES, COLUMNS, INTERNAL_TABLES, INTERNAL_TRIGGERS
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from clankers import errors
 
 _READING = frozenset({apsw.SQLITE_READ, apsw.SQLITE_SELECT, apsw.SQLITE_RECURSIVE})
 _ROW_WRITES = frozenset({apsw.SQLITE_INSERT, apsw.SQLITE_UPDATE, apsw.SQLITE_DELETE})
 _TRANSACTIONS = frozenset({apsw.SQLITE_TRANSACTION, apsw.SQLITE_SAVEPOINT})
 _SHAPES = frozenset({apsw.SQLITE_DROP_TABLE, apsw.SQLITE_DROP_VTABLE, apsw.SQLITE_ALTER_TABLE})
-_OUTSIDE = frozenset({apsw.SQLITE_ATTACH, apsw.SQLITE_DETACH})
+_OTHER_FILES = frozenset({apsw.SQLITE_ATTACH, apsw.SQLITE_DETACH})
+# What is made over a table, whose name is the second of the authorizer's words.
+_OVER_TABLES = frozenset(
+    {
+        apsw.SQLITE_CREATE_INDEX,
+        apsw.SQLITE_CREATE_TEMP_INDEX,
+        apsw.SQLITE_CREATE_TRIGGER,
+        apsw.SQLITE_CREATE_TEMP_TRIGGER,
+    }
+)
 # Numbers in the header of the file that SQLite leaves to its users.
 _FREE_PRAGMAS = frozenset({"application_id", "user_version"})
-_SHADOWS = ("message_search_", "tool_search_", "sqlite_")
+_ADDRESS = "n"
 
 
 class Action(NamedTuple):
@@ -49,24 +59,39 @@ class Action(NamedTuple):
     @property
     def name(self) -> str:
         """What it is done to."""
-        if self.code == apsw.SQLITE_ALTER_TABLE:
-            return self.second or ""
-        return self.first
+        return (self.second or "") if self.code == apsw.SQLITE_ALTER_TABLE else self.first
+
+    @property
+    def is_temporary(self) -> bool:
+        """Whether it is done to what lasts as long as the connection."""
+        schema = self.first if self.code == apsw.SQLITE_ALTER_TABLE else self.schema
+        return schema == "temp"
+
+    @property
+    def dropped_column(self) -> str | None:
+        """The column that ALTER TABLE drops; SQLite names it in place of the schema."""
+        return self.schema if self.code == apsw.SQLITE_ALTER_TABLE else None
 
 
 class WriteGuard:
     """Stands on one writing connection while a script runs.
 
+    `count` is called for each row that is touched, also by triggers, cascades and REPLACE.
+
     Attributes:
-        counts: how many rows each operation touched, by table and ``INSERT``, ``UPDATE`` or
-            ``DELETE``; also what triggers, cascades and REPLACE do.
         deadline: when to stop, by the monotonic clock.
     """
 
-    def __init__(self, connection: apsw.Connection, *, unsafe: bool) -> None:
-        self.counts: Counter[tuple[str, str]] = Counter()
+    def __init__(
+        self,
+        connection: apsw.Connection,
+        count: Callable[[apsw.PreUpdate], None],
+        *,
+        unsafe: bool,
+    ) -> None:
         self.deadline: float | None = None
         self._connection = connection
+        self._count = count
         self._unsafe = unsafe
         self._actions: list[Action] = []
         self._refused: Action | None = None
@@ -105,12 +130,6 @@ class WriteGuard:
         shaping = (action for action in self._actions if action.code not in _ROW_WRITES)
         return next(shaping, None) or next(iter(self._actions), None)
 
-    @property
-    def drops_column(self) -> bool:
-        """SQLite names the column in place of the schema for ALTER TABLE ... DROP COLUMN."""
-        main = self.main
-        return main is not None and main.code == apsw.SQLITE_ALTER_TABLE and main.schema is not None
-
     def refusal(self, cursor: apsw.Cursor | None, sql: str) -> errors.QueryRefusedError | None:
         """Why the statement that was just prepared may not run; None where it may."""
         if (refused := self._refused) is not None:
@@ -146,9 +165,6 @@ class WriteGuard:
         if self._judges and _is_change(action):
             self._actions.append(action)
         return apsw.SQLITE_OK
-
-    def _count(self, change: apsw.PreUpdate) -> None:
-        self.counts[change.table_name, change.op] += 1
 
     def _is_too_late(self) -> bool:
         return self.deadline is not None and monotonic() > self.deadline
@@ -191,7 +207,7 @@ def _is_allowed(action: Action) -> bool:
         name = action.first.lower()
         is_told = action.second is None and name in READABLE_PRAGMAS
         return is_told or name in NAMING_PRAGMAS or name in _FREE_PRAGMAS
-    return action.code not in _OUTSIDE
+    return action.code not in _OTHER_FILES
 
 
 def _is_change(action: Action) -> bool:
@@ -202,15 +218,19 @@ def _is_change(action: Action) -> bool:
 
 def _is_kept(action: Action) -> bool:
     """Whether a change is of something that only clankers itself should change."""
-    if action.trigger is not None or action.schema == "temp":
-        return False
     name = action.name
+    if name in INTERNAL_TRIGGERS:
+        return True
+    if action.trigger in INTERNAL_TRIGGERS or action.is_temporary:
+        return action.code in _OVER_TABLES and _is_internal(action.second or "")
+    if action.code == apsw.SQLITE_UPDATE and name in COLUMNS and action.second == _ADDRESS:
+        return True  # The search index goes by it.
     if action.code in _ROW_WRITES:
         return name not in SCHEMA_TABLES and _is_internal(name)
     if action.code in _SHAPES:
         return _is_internal(name) or name in ARCHIVE_TABLES
-    return name in INTERNAL_TRIGGERS
+    return action.code in _OVER_TABLES and _is_internal(action.second or "")
 
 
 def _is_internal(name: str) -> bool:
-    return name in INTERNAL_TABLES or name.startswith(_SHADOWS)
+    return name in INTERNAL_TABLES or name.startswith("sqlite_")

@@ -25,15 +25,12 @@ if TYPE_CHECKING:
 
 
 class Writing:
-    """A writing connection, and what scripts on it have in common.
-
-    Attributes:
-        backup: the copy that was made before the first write; None before there is one.
-    """
+    """A writing connection, and what scripts on it have in common."""
 
     def __init__(self, connection: apsw.Connection, path: Path) -> None:
         self.connection = connection
-        self.backup: Path | None = None
+        self._copy: Path | None = None
+        self._untold: Path | None = None
         self._path = path
 
     def execute(
@@ -52,8 +49,12 @@ class Writing:
         trial = self._try(script)
         if dry_run or not trial.writes or not _is_confirmed(trial, confirm):
             return trial
-        copy = self._back_up(trial, backup)
-        return self._commit(script, trial)._replace(committed=True, backup=copy)
+        self._back_up(trial, backup)
+        changes = self._commit(script, trial, unsafe=unsafe)._replace(
+            committed=True, backup=self._untold
+        )
+        self._untold = None
+        return changes
 
     def close(self) -> None:
         self.connection.close()
@@ -65,32 +66,33 @@ class Writing:
             self.connection.execute("ROLLBACK")
         return trial
 
-    def _commit(self, script: Script, trial: Changes) -> Changes:
+    def _commit(self, script: Script, trial: Changes, *, unsafe: bool) -> Changes:
         with self._transaction():
             changes = script.run()
             if not is_same(changes, trial):
                 raise errors.WriteConflictError(
                     "the script would no longer change what its trial changed; nothing was changed",
                     hint="another program wrote meanwhile, or the script depends on time or"
-                    " chance; run it again",
+                    f" chance; run it again{self._told_copy()}",
                 )
-            audit = Audit(self._path)
+            audit = Audit(self._path, unsafe=unsafe)
             audit.note(changes)
             try:
                 self.connection.execute("COMMIT")
             except BaseException as problem:
-                audit.take_back()
-                if isinstance(problem, apsw.ConstraintError):
-                    raise errors.QueryError(f"nothing was changed: {problem}") from problem
-                raise
+                # Ctrl-C is seen when SQLite has done its work, which then stands.
+                if isinstance(problem, apsw.Error) or self.connection.in_transaction:
+                    audit.take_back()
+                    raise
         return changes
 
-    def _back_up(self, trial: Changes, wanted: bool | None) -> Path | None:  # noqa: FBT001
-        """The copy, where this is the first write that should have one."""
-        if self.backup is None and (bool(trial.dangers) if wanted is None else wanted):
-            self.backup = back_up_before_write(self._path)
-            return self.backup
-        return None
+    def _back_up(self, trial: Changes, wanted: bool | None) -> None:  # noqa: FBT001
+        """Makes a copy, where this is the first write that should have one."""
+        if self._copy is None and (bool(trial.dangers) if wanted is None else wanted):
+            self._copy = self._untold = back_up_before_write(self._path)
+
+    def _told_copy(self) -> str:
+        return "" if self._untold is None else f"; a copy of before is {self._untold}"
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:

@@ -12,7 +12,7 @@ TYPE_CHECKING = False  # typing itself is slow to import, and every query starts
 if TYPE_CHECKING:
     from clankers.store._backup import Backup, backups
     from clankers.store._removal import Removal, RemovedSession
-    from clankers.store._restore import Restored, restore
+    from clankers.store._restore import Restored, find_backup, restore
     from clankers.store._size import Part, Share, Size
     from clankers.store._store import Store
     from clankers.store._vacuum import Vacuumed
@@ -31,6 +31,7 @@ __all__ = [
     "Store",
     "Vacuumed",
     "backups",
+    "find_backup",
     "restore",
 ]
 
@@ -48,6 +49,7 @@ if not TYPE_CHECKING:
         "Store": "_store",
         "Vacuumed": "_vacuum",
         "backups": "_backup",
+        "find_backup": "_restore",
         "restore": "_restore",
     }
 

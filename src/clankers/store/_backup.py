@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 from itertools import count
 from pathlib import Path
@@ -17,6 +18,8 @@ from clankers.store._files import create_private
 _FOLDER = "backups"
 _UNFINISHED = ".partial"
 _AUTOMATIC = "-before-write"
+# What `_reserved` makes of the name of a database.
+_NAMED = re.compile(r"(?P<stem>.*)-\d{8}-\d{6}(?P<automatic>-before-write)?(?:-\d+)?")
 _NEWEST_KEPT = 3
 _DAYS_KEPT = 7
 
@@ -31,7 +34,8 @@ class Backup(NamedTuple):
     @property
     def is_automatic(self) -> bool:
         """Whether clankers made it before a write, and removes it when newer ones replace it."""
-        return _AUTOMATIC in self.path.stem
+        named = _NAMED.fullmatch(self.path.stem)
+        return named is not None and named["automatic"] is not None
 
 
 def backup_folder(path: Path) -> Path:
@@ -40,24 +44,27 @@ def backup_folder(path: Path) -> Path:
 
 
 def backups(path: Path) -> list[Backup]:
-    """The copies in the folder beside a database, the newest first."""
+    """The copies in the folder beside a database, the newest first.
+
+    Copies that clankers named after another database in the same folder are not among them.
+    """
     try:
         with os.scandir(backup_folder(path)) as entries:
             found = [
                 _described(entry)
                 for entry in entries
-                if entry.name.endswith(path.suffix) and entry.is_file()
+                if entry.name.endswith(path.suffix) and _is_of(path, entry) and entry.is_file()
             ]
     except (FileNotFoundError, NotADirectoryError, PermissionError):
         return []
     return sorted(found, key=lambda one: (one.made_at, one.path), reverse=True)
 
 
-def back_up_before_write(path: Path) -> Path:
+def back_up_before_write(path: Path, *, keep: Path | None = None) -> Path:
     """A copy made by clankers itself before it changes something; older ones are thinned.
 
     Of such copies the three newest stay, and the last of each of the seven latest days that
-    have one. What `back_up` makes is never removed.
+    have one. What `back_up` makes is never removed, and neither is `keep`.
 
     Raises:
         As `back_up`; then nothing was removed.
@@ -66,7 +73,8 @@ def back_up_before_write(path: Path) -> Path:
     _make_folder(folder)
     copy = _copied(path, *_reserved(folder, path, _AUTOMATIC))
     for old in _thinned([one for one in backups(path) if one.is_automatic]):
-        old.path.unlink(missing_ok=True)
+        if keep is None or not keep.exists() or not old.path.samefile(keep):
+            old.path.unlink(missing_ok=True)
     return copy
 
 
@@ -103,6 +111,11 @@ def _copied(path: Path, copy: Path, unfinished: Path) -> Path:
         unfinished.unlink(missing_ok=True)
         raise
     return copy
+
+
+def _is_of(path: Path, entry: os.DirEntry[str]) -> bool:
+    named = _NAMED.fullmatch(Path(entry.name).stem)
+    return named is None or named["stem"] == path.stem
 
 
 def _described(entry: os.DirEntry[str]) -> Backup:

@@ -117,6 +117,11 @@ COLUMNS = {
 # What clankers keeps for itself: no user's script changes a row of these by accident.
 INTERNAL_TABLES = frozenset(
     {
+        *(
+            f"{index}_{part}"
+            for index in ("message_search", "tool_search")
+            for part in ("config", "data", "docsize", "idx")
+        ),
         "device",
         "message_search",
         "schema_migrations",

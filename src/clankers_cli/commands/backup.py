@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from clankers.errors import ClankersError
 from clankers.formats import report_table, visible, write_report_json
-from clankers.store import Store, backups, restore
+from clankers.store import Store, backups, find_backup, restore
 from clankers.times import short_time
 from clankers_cli import _amounts, _asking, _context
 
@@ -79,18 +79,19 @@ def _list(args: Namespace) -> int:
                 one.path.name,
                 short_time(one.made_at, zone),
                 _amounts.size(one.bytes),
-                "before a write" if one.is_automatic else "",
+                "before a change" if one.is_automatic else "",
             )
             for one in copies
         ]
-        print(report_table(("name", "made", "size", ""), rows))
+        print(report_table(("name", "made", "size", "made by clankers"), rows))
     else:
         print("no copies; 'clankers-cli backup create' makes one")
     return 0
 
 
 def _restore(args: Namespace) -> int:
-    path, copy = _context.database_path(args), Path(args.copy).expanduser()
+    path = _context.database_path(args)
+    copy = find_backup(path, Path(args.copy).expanduser())
     if not (args.yes or _may_restore(path, copy)):
         print("nothing was changed", file=sys.stderr)
         return 1

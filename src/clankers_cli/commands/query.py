@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import sys
 
+from clankers import formats
 from clankers.errors import ClankersError, QueryRefusedError
 from clankers.formats import cell_text, visible
-from clankers.query import Query
+from clankers.query import Query, parameter_value
 from clankers_cli import _context, _rows
 
 TYPE_CHECKING = False  # typing itself is slow to import
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from clankers.formats import Value
     from clankers.query import SavedQuery
+
+    Answer = tuple[Sequence[str], Sequence[Sequence[Value]]]
 
 DEFAULT_TIMEOUT = 30.0
 
@@ -32,11 +35,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     asked.add_argument("--list", action="store_true", help="list the saved queries")
     asked.add_argument(
         "--param",
-        metavar="K=V",
+        metavar="NAME=VALUE",
         action="append",
         type=_parameter,
         default=[],
-        help="a value for :K in the SQL; may be repeated",
+        help="a value for :NAME in the SQL; a number where it looks like one; may be repeated",
     )
     asked.add_argument(
         "--interactive", action="store_true", help="open a prompt, with completion and history"
@@ -62,23 +65,23 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    _check_choice(args)
     if args.list:
         return _list(args)
-    if args.interactive or (args.sql is None and args.named is None):
+    if args.sql is None and args.named is None:
         return _prompt(args)
-    if args.sql is not None and args.named is not None:
-        raise ClankersError("SQL and --named were both given", hint="give one of them")
     sql, params = _asked(args)
     with Query(_context.database_path(args)) as query:
+        output = _rows.Output(args.output, database=query.path)
         try:
             result = query.query(sql, params, limit=args.limit, timeout=_timeout(args))
         except QueryRefusedError as refusal:
             if args.write or args.dry_run:
-                return _write(args, query, sql, params)
+                return _write(args, query, sql, params, output)
             if refusal.operation == "second statement":
-                return _read_several(args, query, sql, params)
+                return _read_several(args, query, sql, params, output)
             raise
-        with _rows.Output(args.output) as file:
+        with output.opened() as file:
             _rows.style(args).print(file, result.columns, result)
     if result.truncated:
         rows = "row is" if args.limit == 1 else "rows are"
@@ -87,6 +90,24 @@ def run(args: argparse.Namespace) -> int:
             file=sys.stderr,
         )
     return 0
+
+
+def _check_choice(args: argparse.Namespace) -> None:
+    """Of several things to do none would be left undone in silence."""
+    ways = {
+        "SQL": args.sql is not None,
+        "--named": args.named is not None,
+        "--list": args.list,
+        "--interactive": args.interactive,
+    }
+    given = [way for way, is_given in ways.items() if is_given]
+    if len(given) > 1:
+        raise ClankersError(f"{' and '.join(given)} were given", hint="give one of them")
+    if (args.sql or "").startswith("."):
+        raise ClankersError(
+            f"{args.sql} is a command of the prompt",
+            hint="--interactive opens the prompt; a script with such commands comes through a pipe",
+        )
 
 
 def _asked(args: argparse.Namespace) -> tuple[str, Mapping[str, Value]]:
@@ -100,50 +121,62 @@ def _asked(args: argparse.Namespace) -> tuple[str, Mapping[str, Value]]:
 
 
 def _read_several(
-    args: argparse.Namespace, query: Query, script: str, params: Mapping[str, Value]
+    args: argparse.Namespace,
+    query: Query,
+    script: str,
+    params: Mapping[str, Value],
+    output: _rows.Output,
 ) -> int:
     from clankers.query import split_script
 
     style = _rows.style(args)
-    with _rows.Output(args.output) as file:
+    with output.opened() as file:
         for sql in split_script(script):
             result = query.query(sql, params, limit=args.limit, timeout=_timeout(args))
             style.print(file, result.columns, result)
     return 0
 
 
-def _write(args: argparse.Namespace, query: Query, script: str, params: Mapping[str, Value]) -> int:
+def _write(
+    args: argparse.Namespace,
+    query: Query,
+    script: str,
+    params: Mapping[str, Value],
+    output: _rows.Output,
+) -> int:
     from clankers_cli import _writes
 
-    changes = query.execute(
+    output.check()
+    style = _rows.style(args)
+    answers: list[Answer] = []
+    changes = _writes.run(
+        args,
+        query,
         script,
         params,
-        write=args.write,
-        confirm=_writes.confirmation(args),
-        dry_run=args.dry_run,
-        unsafe=args.unsafe,
-        backup=_writes.wanted_backup(args),
+        show=lambda columns, rows: answers.append((columns, rows)),
         timeout=_timeout(args),
     )
-    style = _rows.style(args)
-    with _rows.Output(args.output) as file:
-        for statement in changes.statements:
-            if statement.columns:
-                style.print(file, statement.columns, statement.rows)
-    return _writes.tell(changes, dry_run=args.dry_run)
+    if answers:
+        with output.opened() as file:
+            for columns, rows in answers:
+                style.print(file, columns, rows)
+    elif args.json:
+        with output.opened() as file:
+            formats.write_report_json(file, _writes.as_json(changes))
+    return _writes.exit_code(args, changes)
 
 
 def _list(args: argparse.Namespace) -> int:
-    from clankers.formats import report_table, write_report_json
     from clankers.query import queries_folder, saved_queries
 
     found = saved_queries()
     if args.json:
-        write_report_json(sys.stdout, [_described(one) for one in found])
+        formats.write_report_json(sys.stdout, [_described(one) for one in found])
         return 0
     rows = [(one.name, _takes(one), one.about, "yours" if one.is_own else "ours") for one in found]
-    print(report_table(("name", "takes", "tells", "whose"), rows))
-    print(f"your own are files NAME.sql in {visible(str(queries_folder()))}", file=sys.stderr)
+    _rows.style(args).print(sys.stdout, ("name", "takes", "tells", "whose"), rows)
+    print(f"yours are files NAME.sql in {visible(str(queries_folder()))}", file=sys.stderr)
     return 0
 
 
@@ -169,11 +202,11 @@ def _prompt(args: argparse.Namespace) -> int:
     return repl.start(args)
 
 
-def _parameter(text: str) -> tuple[str, str]:
+def _parameter(text: str) -> tuple[str, Value]:
     name, equals, value = text.partition("=")
     if not equals or not name.isidentifier():
         raise ValueError(text)
-    return name, value
+    return name, parameter_value(value)
 
 
 def _count(text: str) -> int:

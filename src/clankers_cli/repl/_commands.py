@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import shlex
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from clankers.errors import ClankersError
+from clankers.errors import ClankersError, QueryRefusedError
 from clankers.formats import FORMATS, visible
-from clankers.query import Completion, saved_queries, saved_query
+from clankers.query import Completion, parameter_value, saved_queries, saved_query
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -24,7 +23,7 @@ WHERE schema = 'main' AND type IN ('table', 'view', 'virtual')
 _SCHEMA = """
 SELECT sql FROM sqlite_schema
 WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite@_%' ESCAPE '@'
-  AND (:name IS NULL OR tbl_name = :name COLLATE NOCASE OR name = :name COLLATE NOCASE)
+  AND (tbl_name LIKE :like OR name LIKE :like)
 ORDER BY tbl_name, type = 'table' DESC, name
 """
 _ON = {"on": True, "off": False}
@@ -53,7 +52,10 @@ def run(session: Session, line: str) -> None:
         near = get_close_matches(name.lower(), COMMANDS, n=1)
         hint = f"did you mean .{near[0]}?" if near else ".help lists the commands"
         raise ClankersError(f"there is no command .{name}", hint=hint)
-    command.act(session, rest.strip().rstrip(";").strip())
+    rest = rest.strip().rstrip(";").strip()
+    if rest and not command.takes:
+        raise ClankersError(f".{name} takes nothing, not {rest!r}")
+    command.act(session, rest)
 
 
 def complete(session: Session, text: str, position: int) -> list[Completion]:
@@ -77,12 +79,16 @@ def complete(session: Session, text: str, position: int) -> list[Completion]:
 
 
 def _tables(session: Session, pattern: str) -> None:
-    like = (pattern or "%").replace("*", "%")
-    session.ask(_TABLES, {"like": like})
+    session.ask(_TABLES, {"like": _pattern(pattern)})
+
+
+def _pattern(text: str) -> str:
+    """For LIKE, where an underscore stands for itself or anything else, as good as the same."""
+    return (text or "*").replace("*", "%")
 
 
 def _schema(session: Session, name: str) -> None:
-    found = [str(sql) for (sql,) in session.query.query(_SCHEMA, {"name": name or None})]
+    found = [str(sql) for (sql,) in session.query.query(_SCHEMA, {"like": _pattern(name)})]
     if not found:
         raise ClankersError(f"there is no table {name!r}", hint=".tables lists them")
     with session.paged() as file:
@@ -109,10 +115,17 @@ def _explain(session: Session, sql: str) -> None:
     sql = sql or session.last
     if not sql:
         raise ClankersError("there is no statement yet", hint="give one: .explain SELECT ...")
+    question = f"EXPLAIN QUERY PLAN {sql}"
+    try:
+        rows = list(session.query.query(question))
+    except QueryRefusedError:
+        # Of what would write; nothing of it is run.
+        rows = session.query.execute(question, dry_run=True).statements[0].rows
     depth = {0: -1}
-    for number, parent, _, detail in session.query.query(f"EXPLAIN QUERY PLAN {sql}"):
-        depth[int(str(number))] = level = depth.get(int(str(parent)), -1) + 1
-        print(f"{'  ' * level}{visible(str(detail))}")
+    with session.paged() as file:
+        for number, parent, _, detail in rows:
+            depth[int(str(number))] = level = depth.get(int(str(parent)), -1) + 1
+            file.write(f"{'  ' * level}{visible(str(detail))}\n")
 
 
 def _timer(session: Session, word: str) -> None:
@@ -128,7 +141,7 @@ def _human(session: Session, word: str) -> None:
 
 
 def _write(session: Session, word: str) -> None:
-    session.writes = _switched("write", word, now=session.writes)
+    session.switch_writes(on=_switched("write", word, now=session.writes))
 
 
 def _switched(name: str, word: str, *, now: bool) -> bool:
@@ -151,19 +164,21 @@ def _saved(session: Session, _rest: str) -> None:
         (one.name, " ".join(parameter.name for parameter in one.parameters), one.about)
         for one in saved_queries()
     ]
-    session.style.print(sys.stdout, ("name", "takes", "tells"), rows)
+    with session.paged() as file:
+        session.style.print(file, ("name", "takes", "tells"), rows)
 
 
 def _run(session: Session, rest: str) -> None:
+    hint = ".run NAME K=V ...; .saved lists the names"
+    if not rest:
+        raise ClankersError("no saved query was named", hint=hint)
     try:
         name, *given = shlex.split(rest)
     except ValueError as problem:
-        raise ClankersError(
-            f"{rest!r} cannot be read: {problem}", hint=".run NAME K=V ...; .saved lists the names"
-        ) from None
+        raise ClankersError(f"{rest!r} cannot be read: {problem}", hint=hint) from None
     pairs = [one.partition("=") for one in given]
     saved = saved_query(name)
-    session.ask(saved.sql, saved.bind({key: value for key, _, value in pairs}))
+    session.ask(saved.sql, saved.bind({key: parameter_value(text) for key, _, text in pairs}))
 
 
 def _help(_session: Session, _rest: str) -> None:
@@ -186,7 +201,7 @@ def _on_or_off(_session: Session) -> Iterable[str]:
 
 COMMANDS = {
     "tables": Command("[PATTERN]", "list tables and views; * stands for anything", _tables),
-    "schema": Command("[TABLE]", "show the statements that made them", _schema, _table_names),
+    "schema": Command("[PATTERN]", "show the statements that made them", _schema, _table_names),
     "format": Command("[FORMAT]", "how rows are shown", _format, lambda _session: FORMATS),
     "mode": Command("[FORMAT]", "the same", _format, lambda _session: FORMATS),
     "full": Command("[on|off]", "shorten nothing in tables", _full, _on_or_off),

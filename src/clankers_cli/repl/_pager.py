@@ -85,7 +85,12 @@ class Pager:
             command.append(_OPTIONS)
         self._file.flush()
         # The person's own choice of a program.
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, text=True)  # noqa: S603
+        self._process = subprocess.Popen(  # noqa: S603
+            command,
+            stdin=subprocess.PIPE,
+            encoding=self._file.encoding or "utf-8",
+            errors="backslashreplace",
+        )
         self.write(text)
 
     def _wait(self, process: subprocess.Popen[str]) -> None:

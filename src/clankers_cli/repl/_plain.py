@@ -39,15 +39,22 @@ def prompt(session: Session) -> Iterator[str]:
         except EOFError:
             print()
             return
-        yield text.strip()
+        if not text.strip():
+            continue
         if readline is not None:
+            # A line each, as its file has them; behind a comment none can go on.
+            readline.add_history(
+                text.strip() if "--" in text else " ".join(text.split("\n")).strip()
+            )
             readline.append_history_file(1, str(history_file(_HISTORY)))
+        yield text.strip()
 
 
 def _prepare(session: Session) -> None:
     history = str(history_file(_HISTORY))
     readline.read_history_file(history)
     readline.set_history_length(_MOST_REMEMBERED)
+    readline.set_auto_history(False)
     readline.set_completer_delims(" \t\n\"'`(),;=<>+-*/|")
     readline.parse_and_bind("tab: complete")
     found: list[Completion] = []

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import sys
+from contextlib import ExitStack
 from time import perf_counter
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
-from clankers.errors import QueryRefusedError
+from clankers.errors import ClankersError, QueryRefusedError
 from clankers.query import is_complete, next_statement
-from clankers_cli import _rows, _writes
+from clankers_cli import _amounts, _context, _rows, _writes
 from clankers_cli._failing import fail, failure
 from clankers_cli.repl._pager import Pager
 
 if TYPE_CHECKING:
     from argparse import Namespace
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from typing import TextIO
 
     from clankers.formats import Value
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 
     Row = tuple[Value, ...]
 
+_WRITE = "--write"
+_HINT = ".write on lets statements change data, and --dry-run shows what they would change"
+_DEEPEST_SCRIPT = 20
 _LEAVING = frozenset({"exit", "quit"})
 
 
@@ -41,10 +45,12 @@ class Session:
         self.timer = False
         self.writes = args.write
         self.last = ""
+        self.style.zone = _context.shown_zone(args)
         self._args = args
         self._params: Mapping[str, Value] = dict(args.param)
-        self._output: _rows.Output | None = None
+        self._output: ExitStack | None = None
         self._file: TextIO | None = None
+        self._depth = 0
         if args.output:
             self.write_to(args.output)
 
@@ -58,9 +64,10 @@ class Session:
         """Sends what follows to a file, which is there when the next one begins; None for stdout."""
         self._close_output(None, None, None)
         if path is not None:
-            output = _rows.Output(path)
-            self._file = output.__enter__()
-            self._output = output
+            with ExitStack() as stack:
+                output = _rows.Output(path, database=self.query.path)
+                self._file = stack.enter_context(output.opened())
+                self._output = stack.pop_all()
 
     def run_line(self, text: str) -> bool:
         """Runs what was typed, and tells errors; False where it was to leave."""
@@ -71,16 +78,35 @@ class Session:
                 self.run(unit)
         except BrokenPipeError:
             raise
-        except (Exception, KeyboardInterrupt) as problem:  # noqa: BLE001  # the session goes on
+        except KeyboardInterrupt as problem:
+            print(file=sys.stderr)  # below the ^C that the terminal shows
+            fail(failure(problem))
+        except Exception as problem:  # noqa: BLE001  # the edge: the session goes on
             fail(failure(problem))
         return True
 
     def run_script(self, text: str) -> None:
         """Runs everything up to the first error, which is raised, or to an .exit."""
-        for unit in units(text):
-            if _leaves(unit):
-                return
-            self.run(unit)
+        if self._depth >= _DEEPEST_SCRIPT:
+            raise ClankersError(
+                f"scripts read one another {self._depth} deep", hint="does one read itself?"
+            )
+        self._depth += 1
+        try:
+            for unit in units(text):
+                if _leaves(unit):
+                    return
+                self.run(unit)
+        finally:
+            self._depth -= 1
+
+    def switch_writes(self, *, on: bool) -> None:
+        """Lets statements change data, or no longer; a script cannot give itself the right."""
+        if on and self._depth and not (self._args.write or self.writes):
+            raise ClankersError(
+                "a script cannot switch .write on", hint="run it with --write, or type .write on"
+            )
+        self.writes = on
 
     def run(self, text: str) -> None:
         """Runs one statement, or one command that begins with a dot."""
@@ -100,15 +126,18 @@ class Session:
             result = self.query.query(sql, params, limit=self._args.limit, timeout=timeout)
         except QueryRefusedError as refusal:
             if not (self.writes or self._args.dry_run):
-                refusal.hint = refusal.hint.replace("--write", ".write on", 1)
+                if _WRITE in refusal.hint:
+                    refusal.hint = _HINT
                 raise
             shown = self._write(sql, params)
         else:
             shown = self._show(result)
             if result.truncated:
-                print(f"only the first {self._args.limit} rows are shown", file=sys.stderr)
+                rows = _amounts.counted(self._args.limit, "row")
+                print(f"only {rows} shown", file=sys.stderr)
         if self.timer:
-            print(f"{shown:,} rows in {perf_counter() - started:.3f} s", file=sys.stderr)
+            rows = _amounts.counted(shown, "row")
+            print(f"{rows} in {perf_counter() - started:.3f} s", file=sys.stderr)
 
     def complete(self, text: str, position: int) -> list[Completion]:
         """What can be written at a place, in SQL or behind a dot."""
@@ -116,7 +145,10 @@ class Session:
             from clankers_cli.repl._commands import complete
 
             return complete(self, text, position)
-        return self.query.complete(text, position)
+        try:
+            return self.query.complete(text, position)
+        except ClankersError:  # Typing goes on, whatever the database says.
+            return []
 
     def _show(self, result: Result) -> int:
         rows = _Counted(result)
@@ -128,32 +160,22 @@ class Session:
         return rows.count
 
     def _write(self, sql: str, params: Mapping[str, Value]) -> int:
-        args = self._args
-        changes = self.query.execute(
-            sql,
-            params,
-            write=self.writes,
-            confirm=_writes.confirmation(args),
-            dry_run=args.dry_run,
-            unsafe=args.unsafe,
-            backup=_writes.wanted_backup(args),
-            timeout=args.timeout or None,
-        )
-        with self.paged() as file:
-            for statement in changes.statements:
-                if statement.columns:
-                    self.style.print(file, statement.columns, statement.rows)
-        _writes.tell(changes, dry_run=args.dry_run)
-        return sum(statement.affected or len(statement.rows) for statement in changes.statements)
+        def show(columns: Sequence[str], rows: Sequence[Sequence[Value]]) -> None:
+            with self.paged() as file:
+                self.style.print(file, columns, rows)
+
+        timeout = self._args.timeout or None
+        changes = _writes.run(self._args, self.query, sql, params, show=show, timeout=timeout)
+        return sum(one.affected or len(one.rows) for one in changes.statements)
 
     def paged(self) -> Pager:
         """Where output goes: the file of `write_to`, or the screen by way of a pager."""
         return Pager(self._file if self._file is not None else sys.stdout)
 
-    def _close_output(self, *problem: object) -> None:
-        if self._output is not None:
-            self._output.__exit__(*problem)
-        self._output = self._file = None
+    def _close_output(self, *problem: Any) -> None:
+        output, self._output, self._file = self._output, None, None
+        if output is not None:
+            output.__exit__(*problem)
 
 
 class _Counted:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -166,6 +165,20 @@ class TestCommands:
         assert target.read_bytes() == b"a\r\n1\r\nb\r\n2\r\n"
         screen.ask("SELECT 33 AS seen;", "seen", "33")
 
+    def test_an_output_that_fails(self, screen: Screen, tmp_path: Path) -> None:
+        """Is told once, and the session goes on."""
+        folder = tmp_path / "folder"
+        folder.mkdir()
+        screen.ask(f".output {folder}/out.csv")
+        screen.ask("SELECT 1 AS a;")
+        screen.wait_until(lambda _text: any(folder.iterdir()))
+        for file in folder.iterdir():
+            file.unlink()
+        folder.rmdir()
+        screen.type(f".output{ENTER}")
+        screen.wait_for("No such file or directory")
+        screen.ask("SELECT 40 + 2 AS answer;", "42")
+
     def test_others(self, screen: Screen, tmp_path: Path) -> None:
         """Plans, times, scripts and saved queries."""
         screen.ask(".explain SELECT * FROM sessions WHERE id = 'x'", "SEARCH sessions USING INDEX")
@@ -179,6 +192,13 @@ class TestCommands:
         screen.ask(".run busiest-sessions limit=1", "session-1")
         screen.ask(".human on")
         screen.ask("SELECT 1767603600000 AS made_at;", "2026-01-05")
+        screen.ask(".run", "no saved query was named")
+        screen.ask(".exit now", ".exit takes nothing, not 'now'")
+        screen.ask(".schema prun*", "CREATE TABLE pruned(")
+        screen.ask(".explain DELETE FROM messages WHERE id = 'x'", "SEARCH messages USING")
+        loop = tmp_path / "loop.sql"
+        loop.write_text(f".read {loop}")
+        screen.ask(f".read {loop}", "scripts read one another 20 deep")
         screen.ask(".nonsense", "there is no command .nonsense")
         screen.ask(".hepl", "did you mean .help?")
         screen.ask(".help", ".tables [PATTERN]", "Ctrl-D leaves")
@@ -205,7 +225,7 @@ class TestCommands:
             assert store.connection.execute("SELECT count(*) FROM messages").get == 0
 
 
-def test_pager(database: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pager(database: Path, tmp_path: Path) -> None:
     """What is longer than the screen goes through the pager; leaving it early is fine."""
     pager = tmp_path / "pager"
     pager.write_text('#!/bin/sh\nread line\necho "paged: $line"\nexit 0\n')
@@ -258,4 +278,3 @@ def test_every_command_is_helped() -> None:
         "read", "saved", "run", "write", "help", "exit", "quit",
     }  # fmt: skip
     assert all(command.about for command in COMMANDS.values())
-    assert os.sep  # the paths of .read and .output are the system's

@@ -51,6 +51,9 @@ def test_writes(database: Path) -> None:
     assert code == 1
     assert ".write on" in err
     code, _, err = piped(database, f".write on\n{rename}")
+    assert code == 1
+    assert "a script cannot switch .write on" in err
+    code, _, err = piped(database, rename, "--write")
     assert (code, err) == (0, f"{rename}  1 row\n")
     script = (
         "UPDATE sessions SET title = 'y' WHERE id = 'session-2';\n"
