@@ -105,7 +105,10 @@ class TestStart:
         subprocess.run([sys.executable, "-c", make], check=True)
         loaded = loaded_by(RUN.format(argv=["--db", str(database), "query", "select 1"]))
         assert "apsw" in loaded
-        assert not loaded & {*HEAVY, "clankers.models", "clankers.usage", "shutil"}
+        assert not loaded & {*HEAVY, "clankers.models", "clankers.usage", "shutil", "typing"}
+        # What only writes, prompts and saved queries need.
+        rest = ("_saved", "_statements", "_script", "_writing", "_completion", "_suggest")
+        assert not loaded & {f"clankers.query.{module}" for module in rest}
 
     def test_libraries_wait_for_their_use(self) -> None:
         """Importing every room loads none of the slow libraries that only some calls need."""

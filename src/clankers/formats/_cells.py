@@ -51,7 +51,12 @@ def _respelled(text: str) -> str:
 
 
 class Encoders(dict[type, "Callable[[Any], str]"]):
-    """How a format writes a value of each type; `map` over a column of one type is fast."""
+    """How a format writes a value of each type; `map` over a column of one type is fast.
+
+    Texts that `plain` matches as a whole stand for themselves.
+    """
+
+    plain: Callable[[str], object] | None = None
 
     def __missing__(self, kind: type) -> Callable[[Any], str]:
         for known in (int, float, str, bytes):
@@ -63,5 +68,9 @@ class Encoders(dict[type, "Callable[[Any], str]"]):
         """The cells of one column."""
         kinds = set(map(type, values))
         if len(kinds) == 1:
+            if self.plain is not None and kinds == {str}:
+                texts: Sequence[str] = values  # type: ignore[assignment]  # just looked at
+                if self.plain("".join(texts)):
+                    return texts
             return list(map(self[kinds.pop()], values))
         return [self[type(value)](value) for value in values]

@@ -48,6 +48,8 @@ def write_html(
             bytes: lambda value: _escaped(cell_text(value)),
         }
     )
+    if longest is None:
+        encoders.plain = _PLAIN
     head = "".join(f"<th>{_escaped(name)}</th>" for name in columns)
     file.write(f"<table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n")
     file.writelines("".join(_lines(batch, encoders)) for batch in batches(rows))

@@ -41,6 +41,7 @@ def write_markdown(file: TextIO, columns: Sequence[str], rows: Iterable[Row]) ->
             bytes: lambda value: _escaped(cell_text(value)),
         }
     )
+    encoders.plain = _PLAIN
     stream = batches(rows)
     first = next(stream, [])
     file.write(f"| {' | '.join(map(_escaped, columns))} |\n")

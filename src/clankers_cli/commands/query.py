@@ -7,7 +7,7 @@ import sys
 from clankers import formats
 from clankers.errors import ClankersError, QueryRefusedError
 from clankers.formats import cell_text, visible
-from clankers.query import Query, parameter_value
+from clankers.query import Query
 from clankers_cli import _context, _rows
 
 TYPE_CHECKING = False  # typing itself is slow to import
@@ -206,6 +206,8 @@ def _parameter(text: str) -> tuple[str, Value]:
     name, equals, value = text.partition("=")
     if not equals or not name.isidentifier():
         raise ValueError(text)
+    from clankers.query import parameter_value  # only who gives one pays
+
     return name, parameter_value(value)
 
 
