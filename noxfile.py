@@ -78,13 +78,14 @@ def docs(session: nox.Session) -> None:
 
 @nox.session
 def crash(session: nox.Session) -> None:
-    """The long form of the crash tests: imports, scripts and restores killed sixty times each."""
+    """The long form of the crash tests: imports, scripts, restores and the daemon killed sixty times each."""
     install(session, "test")
     kills = {"CLANKERS_TEST_KILLS": "60"}
     tests = (
         "tests/importing/test_crash.py",
         "tests/query/test_writing.py::test_killed",
         "tests/store/test_restore.py::test_killed",
+        "tests/daemon/test_life.py::test_killed_under_load",
     )
     session.run("pytest", "-s", *tests, *session.posargs, env=kills)
 

@@ -85,6 +85,7 @@ class Bench:
             self._guard,
             self._table,
             self._formats,
+            self._reports,
         ]
         for work in works:
             for row in work():
@@ -248,6 +249,16 @@ class Bench:
                 option = _UTILS_OPTIONS[name]
                 theirs = run_silently([utils, "query", self._database, sql, *option]).seconds
                 yield Row(work, measured[0], "s", "sqlite-utils", theirs)
+
+    def _reports(self) -> Iterator[Row]:
+        """Upserts to a daemon, acknowledged when they are committed."""
+        count = 2_000 if self._quick else 20_000
+        for connections, least in ((50, 3_000), (200, None)):
+            ran = run([sys.executable, _HERE / "reporting.py", str(connections), str(count)])
+            rate, _median, last = map(float, ran.out.split())
+            work = f"upserts to the daemon, {connections} clients"
+            yield Row(work, rate, "/s", goal=least, goal_is="at least")
+            yield Row(f"{work}, p99", last, "ms", goal=50 if least else None, goal_is="at most")
 
     def _inside(self, *words: str | Path) -> tuple[float, float]:
         out = run([sys.executable, _HERE / "inside.py", *words]).out.split()

@@ -35,6 +35,7 @@ _MODULES = (
     "importing",
     "usage",
     "query",
+    "daemon",
     "conversation",
     "models",
     "importers",

@@ -199,6 +199,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "usage": {*BASE, "models", "store", "times", "formats"},
     "importing": {*BASE, "models", "store", "times", "importers", "usage"},
     "conversation": {"models", "store"},
+    "daemon": {*BASE, "models", "store", "importing"},
     "testing": {"models"},
     "doctor": EVERYTHING,
 }
@@ -209,7 +210,7 @@ HOMES = {
     "attr": set(),
     "cattrs": {"_codec"},
     "genai_prices": {"usage"},
-    "msgspec": {"importers", "_codec", "formats"},
+    "msgspec": {"importers", "_codec", "daemon", "formats"},
     # `prices update` is the one download there is so far.
     "requests": {"_http", "auth", "usage"},
     "tabulate": {"formats"},

@@ -54,6 +54,13 @@ def logs_dir() -> Path:
     return data_dir() / "logs"
 
 
+def socket_path() -> Path:
+    """`CLANKERS_SOCKET_PATH`, else `dxta-clankers.sock` in the data directory."""
+    if given := os.environ.get("CLANKERS_SOCKET_PATH"):
+        return Path(given).expanduser()
+    return data_dir() / "dxta-clankers.sock"
+
+
 def make_private_dir(path: Path) -> None:
     """Creates `path` for its owner alone and takes rights of others away where they have some."""
     path.mkdir(mode=0o700, parents=True, exist_ok=True)

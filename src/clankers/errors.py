@@ -18,6 +18,7 @@
     │   └── WriteConflictError     the data changed between the trial and the run
     ├── ImporterError          a source could not be read
     │   └── UnknownAgentError
+    ├── DaemonError            the daemon cannot start, or does not answer
     └── UsageError             a report or price was asked for in a way that has no answer
 
 Each carries `hint`, one sentence on what to do next, or `""`.
@@ -114,3 +115,15 @@ class UnknownAgentError(ImporterError):
 
 class UsageError(ClankersError):
     """A usage report or price change was asked for in a way that has no answer."""
+
+
+class DaemonError(ClankersError):
+    """The daemon cannot start, or does not answer as it should.
+
+    Attributes:
+        code: the code of a JSON-RPC error that it answered with; None where it did not.
+    """
+
+    def __init__(self, message: str, *, hint: str = "", code: int | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.code = code

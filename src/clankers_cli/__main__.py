@@ -26,6 +26,7 @@ COMMANDS = {
     "prices": ("clankers_cli.commands.prices", "show or override the prices of models"),
     "search": ("clankers_cli.commands.search", "find anything that was said or done"),
     "query": ("clankers_cli.commands.query", "ask the database in SQL"),
+    "daemon": ("clankers_cli.commands.daemon", "record live what agents report and write"),
     "prune": ("clankers_cli.commands.prune", "remove the sessions that fit a filter"),
     "delete": ("clankers_cli.commands.delete", "remove single sessions, or erase them"),
     "backup": ("clankers_cli.commands.backup", "copies of the database: make, list, restore"),

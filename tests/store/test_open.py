@@ -88,6 +88,7 @@ class TestNew:
         assert store.connection.execute(versions).fetchall() == [
             (1, "the archive", 64),
             (2, "search, and databases that hold many sessions", 64),
+            (3, "rows that plugins report", 64),
         ]
 
     def test_is_the_users_own_by_default(self, home: Path) -> None:
@@ -233,7 +234,7 @@ class TestOtherFiles:
         """A newer program's archive is left untouched."""
         make_database(path, NEWER, journal=journal)
         before = contents(path.parent)
-        with pytest.raises(NewerSchemaError, match="has schema 1000, this program knows up to 2"):
+        with pytest.raises(NewerSchemaError, match="has schema 1000, this program knows up to 3"):
             Store.open(path, read_only=read_only)
         assert (without_empty_log(path) if read_only else contents(path.parent)) == before
 
@@ -261,7 +262,7 @@ def add_color(connection: apsw.Connection) -> None:
     connection.execute("ALTER TABLE sessions ADD COLUMN color TEXT")
 
 
-NEXT = Migration(3, "colors", "ALTER TABLE sessions ADD COLUMN color TEXT", add_color)
+NEXT = Migration(4, "colors", "ALTER TABLE sessions ADD COLUMN color TEXT", add_color)
 
 
 class TestOlder:
@@ -274,7 +275,7 @@ class TestOlder:
                 ("session-1", None)
             ]
             recorded = upgraded.execute("SELECT version, description FROM schema_migrations")
-            assert recorded.fetchall()[-1] == (3, "colors")
+            assert recorded.fetchall()[-1] == (4, "colors")
             assert upgraded.pragma("foreign_keys") == 1
         (copy,) = (path.parent / "backups").iterdir()
         with Store.open(copy, read_only=True) as before:

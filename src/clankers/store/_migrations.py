@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from clankers import errors
 from clankers.store._connection import BUSY_TIMEOUT_MS, open_writer, translated
 from clankers.store._files import tighten
-from clankers.store._schema import INDEXES, SCHEMA_VERSION, SEARCH, TABLES
+from clankers.store._schema import INDEXES, LIVE_INDEXES, SCHEMA_VERSION, SEARCH, TABLES
 from clankers.store.search._index import prepare_connection
 
 if TYPE_CHECKING:
@@ -50,9 +50,14 @@ def _m002_search(connection: apsw.Connection) -> None:
     connection.execute(SEARCH)
 
 
+def _m003_live_rows(connection: apsw.Connection) -> None:
+    connection.execute(LIVE_INDEXES)
+
+
 MIGRATIONS = (
     Migration(1, "the archive", TABLES + INDEXES, _m001_archive),
     Migration(2, "search, and databases that hold many sessions", SEARCH, _m002_search),
+    Migration(3, "rows that plugins report", LIVE_INDEXES, _m003_live_rows),
 )
 
 

@@ -6,7 +6,7 @@ Everything else that writes SQL of the schema builds it from these lists.
 from __future__ import annotations
 
 # That of the last migration; it stands here for those who only read.
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 SESSION_COLUMNS = (
     "id",
     "created_at",
@@ -411,4 +411,14 @@ BEGIN
   INSERT INTO search_stale VALUES ('tools', old.n, old.tool_input, old.tool_output)
   ON CONFLICT DO NOTHING;
 END;
+"""
+
+# Rows that a plugin reported, whose ids are not those of imports: `<session>:<native id>`.
+# They are few, and looked for whenever something of their session is written.
+LIVE = "substr({0}.id, 1, length({0}.session_id) + 1) <> {0}.session_id || ':'"
+LIVE_INDEXES = """
+CREATE INDEX messages_live ON messages(session_id)
+WHERE substr(id, 1, length(session_id) + 1) <> session_id || ':';
+CREATE INDEX tools_live ON tools(session_id)
+WHERE substr(id, 1, length(session_id) + 1) <> session_id || ':';
 """

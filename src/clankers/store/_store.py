@@ -128,6 +128,36 @@ class Store(Keeping):
             self.refresh(touched)
         return changed
 
+    def upsert_live(self, records: Sequence[Any]) -> None:
+        """Writes what a plugin reports of a session at work; in one transaction.
+
+        As `upsert_many`, and besides: a new session has a title and totals; messages whose
+        numbered ids stand for several prompts are told apart; token counts become estimated
+        usage; and what the session's transcript tells as well becomes one with it.
+        """
+        from clankers.models import Message, Session
+        from clankers.store import _live
+
+        messages = [one for one in records if isinstance(one, Message)]
+        for session in (one for one in records if isinstance(one, Session)):
+            _live.with_defaults(session)
+        with self.atomic():
+            _live.tell_apart(self.connection, messages)
+            self.upsert_many(records)
+            _live.meet_new(self.connection, records)
+            saying = {_session_of(one) for one in records if isinstance(one, Session | Message)}
+            _live.estimate(self.connection, saying)
+            self.refresh({_session_of(one) for one in records})
+
+    def meet(self, session_ids: Iterable[str]) -> None:
+        """Makes what plugins reported of these sessions one with what was imported.
+
+        The caller has a transaction open, and refreshes the sessions.
+        """
+        from clankers.store import _live
+
+        _live.meet(self._writing(), session_ids)
+
     def _write_kind(self, kind: type[Any], records: list[Any], touched: set[str]) -> int:
         from clankers.models import Attachment, Session, Usage
         from clankers.store._rows import TABLE_OF
@@ -302,3 +332,7 @@ class Store(Keeping):
 
         with translated(self.path):
             return check_index(self._writing())
+
+
+def _session_of(record: Any) -> str:
+    return str(getattr(record, "session_id", None) or record.id)

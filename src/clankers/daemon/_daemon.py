@@ -1,0 +1,241 @@
+"""Running the daemon: one per socket, until a signal ends it."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import signal
+import sys
+import threading
+import time
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any
+
+from attrs import frozen
+
+from clankers import _paths
+from clankers._version import __version__
+from clankers.daemon._log import LEVELS, Log
+from clankers.daemon._server import Server, check_place
+from clankers.daemon._service import Service
+from clankers.daemon._writer import Writer
+from clankers.errors import ClankersError, DaemonError
+from clankers.importing import watch_sessions
+from clankers.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from clankers.importing import ImportReport
+
+_SECONDS_BETWEEN_LOOKS = 1.0
+_SWITCH_SECONDS = 0.0005
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_SECONDS_BETWEEN_TRIES = 30.0
+
+
+@frozen
+class Options:
+    """Where a daemon listens and what it writes.
+
+    Attributes:
+        socket: its socket.
+        database: the database.
+        logs: the folder of its log.
+        log_level: ``debug``, ``info``, ``warn`` or ``error``.
+        watch: whether it imports what agents write.
+    """
+
+    socket: Path
+    database: Path
+    logs: Path
+    log_level: str = "info"
+    watch: bool = True
+
+
+def options(
+    *,
+    socket: Path | None = None,
+    database: Path | None = None,
+    log_level: str | None = None,
+    watch: bool = True,
+) -> Options:
+    """The options of the user's own daemon, where others are not given.
+
+    `CLANKERS_SOCKET_PATH`, `CLANKERS_DB_PATH`, `CLANKERS_LOG_PATH` and `CLANKERS_LOG_LEVEL`
+    count; a level that is not known is info.
+    """
+    level = log_level or _paths.environment().get("CLANKERS_LOG_LEVEL", "")
+    return Options(
+        (socket or _paths.socket_path()).absolute(),
+        (database or _paths.database_path()).absolute(),
+        _paths.logs_dir().absolute(),
+        level if level in LEVELS else "info",
+        watch,
+    )
+
+
+def run(options: Options) -> None:
+    """Serves until SIGINT or SIGTERM, then finishes what is in flight.
+
+    Must be called in the main thread.
+
+    Raises:
+        DaemonError: another daemon runs, or the socket cannot be made.
+        StoreError: the database cannot be opened or written.
+    """
+    prepare(options.socket)
+    # Requests are read in one thread and written in another; they should not wait for turns.
+    sys.setswitchinterval(_SWITCH_SECONDS)
+    log = Log(options.logs, level=options.log_level)
+    with _alone(options.socket):
+        log.open()
+        try:
+            asyncio.run(_Daemon(options, log).run())
+        finally:
+            log.close()
+
+
+def prepare(socket: Path) -> None:
+    """Makes the folder of a socket where it is not there, and holds that it may be used.
+
+    Raises:
+        DaemonError: a socket may not be made there.
+    """
+    if not socket.parent.exists():
+        _paths.make_private_dir(socket.parent)
+    check_place(socket)
+
+
+def running(socket: Path) -> int | None:
+    """The process of the daemon at a socket, by its lock; None where none runs, 0 where unknown."""
+    try:
+        lock = os.open(lock_of(socket), os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        owner = os.pread(lock, 20, 0).strip()
+        return int(owner) if owner.isdigit() else 0
+    finally:
+        os.close(lock)
+    return None
+
+
+def lock_of(socket: Path) -> Path:
+    """The file whose lock a daemon holds as long as it lives."""
+    return socket.with_name(f"{socket.name}.lock")
+
+
+@contextmanager
+def _alone(socket: Path) -> Iterator[None]:
+    """The lock of a daemon, which the system gives back however the daemon ends.
+
+    Raises:
+        DaemonError: another one has it.
+    """
+    lock = os.open(lock_of(socket), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            owner = os.pread(lock, 20, 0).decode(errors="replace").strip()
+            raise DaemonError(
+                f"a daemon runs already, as process {owner or 'unknown'}",
+                hint="'clankers-cli daemon stop' ends it",
+            ) from None
+        os.ftruncate(lock, 0)
+        os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
+        yield
+    finally:
+        os.close(lock)
+
+
+class _Daemon:
+    """Everything that runs between the beginning and the end."""
+
+    def __init__(self, options: Options, log: Log) -> None:
+        self._options = options
+        self._log = log
+        self._began = time.monotonic()
+        self._stop = threading.Event()
+        self._last_import: int | None = None
+        self._agents: list[str] = []
+
+    async def run(self) -> None:
+        options = self._options
+        is_new = not options.database.exists()
+        writer = Writer(options.database)
+        writer.start()
+        service = Service(
+            writer, self._log, health=self._health, database=(str(options.database), is_new)
+        )
+        self._server = Server(options.socket, service.answer)
+        ended = self._signalled()
+        await self._server.open()
+        watching = threading.Thread(target=self._watch, name="clankers-watch")
+        if options.watch:
+            watching.start()
+        self._log.write("info", f"listens at {options.socket}, writes {options.database}")
+        try:
+            await self._serve(ended)
+        finally:
+            self._stop.set()
+            await self._server.close()
+            writer.stop()
+            if options.watch:
+                await asyncio.to_thread(watching.join)
+            self._log.write("info", "ended")
+
+    def _signalled(self) -> asyncio.Event:
+        ended = asyncio.Event()
+        for number in _SIGNALS:
+            asyncio.get_running_loop().add_signal_handler(number, ended.set)
+        return ended
+
+    async def _serve(self, ended: asyncio.Event) -> None:
+        while not ended.is_set():
+            with suppress(TimeoutError):
+                await asyncio.wait_for(ended.wait(), _SECONDS_BETWEEN_LOOKS)
+            if not ended.is_set():
+                try:
+                    await self._server.keep()
+                except (DaemonError, OSError) as problem:
+                    self._log.write("error", f"the socket cannot be made again: {problem}")
+
+    def _health(self) -> dict[str, Any]:
+        return {
+            "version": __version__,
+            "uptimeSeconds": round(time.monotonic() - self._began, 1),
+            "dbPath": str(self._options.database),
+            "pid": os.getpid(),
+            "connections": self._server.connections,
+            "watching": self._agents,
+            "lastImportAt": self._last_import,
+            "pendingSync": 0,
+        }
+
+    def _watch(self) -> None:
+        """Imports what agents write; what goes wrong is told, and tried again."""
+        while not self._stop.is_set():
+            try:
+                with Store.open(self._options.database) as store:
+                    watch_sessions(store, on_import=self._imported, stop=self._stop.is_set)
+            except ClankersError as problem:
+                self._log.write("error", f"watching: {problem}", component="watch")
+            except Exception as problem:  # noqa: BLE001 - the edge of the thread
+                said = f"watching: unexpected {type(problem).__name__}: {problem}"
+                self._log.write("error", said, component="watch")
+            self._stop.wait(_SECONDS_BETWEEN_TRIES)
+
+    def _imported(self, report: ImportReport) -> None:
+        self._last_import = time.time_ns() // 1_000_000
+        found = {one.agent for one in report.sources if one.files}
+        self._agents = sorted({*self._agents, *found})
+        if report.rows_written:
+            self._log.write("info", f"imported {report.rows_written} rows", component="watch")
+        for failure in report.failures:
+            self._log.write("warn", f"{failure.path}: {failure.message}", component="watch")

@@ -1,0 +1,306 @@
+"""Beginning, end, and what may happen between."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from clankers.daemon import Client, running, unit_file
+from clankers.daemon._framing import framed
+from clankers.errors import DaemonError
+from clankers.store import Store
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from daemon.conftest import Daemon
+
+KILLS = int(os.environ.get("CLANKERS_TEST_KILLS", "5"))
+
+
+def sessions(daemon: Daemon) -> set[str]:
+    with Store.open(daemon.database, read_only=True) as store:
+        return {one.id for one in store.sessions()}
+
+
+def test_the_socket_is_private(daemon: Daemon) -> None:
+    """For its owner alone, and gone when the daemon ends."""
+    assert stat.S_IMODE(daemon.socket.stat().st_mode) == 0o600
+    assert daemon.end() == 0
+    assert not daemon.socket.exists()
+    assert running(daemon.socket) is None
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_second_one(daemon: Daemon, number: int) -> None:
+    """Is refused by the lock, and the first goes on."""
+    command = [sys.executable, "-m", "clankers_cli", "daemon", "--socket", str(daemon.socket)]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
+    assert ran.returncode == 1
+    assert daemon.process is not None
+    assert f"a daemon runs already, as process {daemon.process.pid}" in ran.stderr
+    with Client(daemon.socket) as client:
+        assert client.call("health")["ok"]
+    assert daemon.end(number) == 0
+
+
+def test_a_stale_socket(daemon: Daemon) -> None:
+    """A killed daemon leaves its socket; the next takes its place."""
+    daemon.kill()
+    assert daemon.socket.exists()
+    with pytest.raises(DaemonError, match="no daemon listens"), Client(daemon.socket) as client:
+        client.call("health")
+    daemon.start()
+
+
+def test_a_deleted_socket(daemon: Daemon) -> None:
+    """Is made again."""
+    daemon.socket.unlink()
+    daemon.wait()
+    assert stat.S_IMODE(daemon.socket.stat().st_mode) == 0o600
+
+
+def test_places_that_are_refused(stopped: Daemon, folder: Path) -> None:
+    """A folder that others may write in, a path that is too long, a file that is no socket."""
+
+    def refused(socket: Path) -> str:
+        command = [sys.executable, "-m", "clankers_cli", "daemon", "--socket", str(socket)]
+        ran = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
+        assert ran.returncode == 1
+        return ran.stderr
+
+    shared = folder / "shared"
+    shared.mkdir()
+    shared.chmod(0o777)
+    assert "others may write in" in refused(shared / "d.sock")
+    assert "is too long for a socket: " in refused(folder / ("x" * 120))
+    (folder / "file").write_text("mine")
+    assert "is no socket" in refused(folder / "file")
+    assert (folder / "file").read_text() == "mine"
+
+
+def test_a_database_that_cannot_be_used(stopped: Daemon) -> None:
+    """The daemon says so and ends; nothing is left behind."""
+    stopped.database.write_text("not a database")
+    stopped.start(wait=False)
+    assert stopped.process is not None
+    _, said = stopped.process.communicate(timeout=30)
+    assert stopped.process.returncode == 1
+    assert b"is not a database" in said
+    assert not stopped.socket.exists()
+
+
+def test_a_busy_database(daemon: Daemon) -> None:
+    """What another program keeps from being stored waits, and nothing is lost."""
+    with Client(daemon.socket) as client:
+        client.call("upsertSession", session={"id": "a"})
+        blocking = Store.open(daemon.database)
+        with blocking.atomic():
+            blocking.connection.execute("CREATE TABLE busy(x)")
+            waiting = threading.Thread(target=_upsert, args=(daemon, "b"))
+            waiting.start()
+            time.sleep(0.3)
+            assert waiting.is_alive()  # It waits for the database, and is not lost.
+        waiting.join(20)
+        blocking.close()
+        client.call("upsertSession", session={"id": "c"})
+    assert sessions(daemon) == {"a", "b", "c"}
+
+
+def _upsert(daemon: Daemon, name: str) -> None:
+    with Client(daemon.socket, timeout=30) as client:
+        client.call("upsertSession", session={"id": name})
+
+
+def test_ends_in_the_middle_of_a_burst(daemon: Daemon) -> None:
+    """What was asked before the signal is done and answered."""
+    connection = socket.socket(socket.AF_UNIX)
+    connection.connect(str(daemon.socket))
+    for number in range(100):
+        connection.sendall(framed(json.dumps(upsert(f"s{number}")).encode()))
+    time.sleep(0.2)
+    assert daemon.end() == 0
+    received = b""
+    while piece := connection.recv(65_536):
+        received += piece
+    connection.close()
+    assert received.count(b'"ok":true') == 100
+    assert len(sessions(daemon)) == 100
+
+
+def upsert(name: str) -> dict[str, Any]:
+    params = {"session": {"id": name}}
+    return {"jsonrpc": "2.0", "id": name, "method": "upsertSession", "params": params}
+
+
+def test_killed_under_load(daemon: Daemon) -> None:
+    """After kill -9 every upsert that was acknowledged is there."""
+    for _kill in range(KILLS):
+        acknowledged: list[str] = []
+        clients = [
+            threading.Thread(target=_hammer, args=(daemon, worker, acknowledged))
+            for worker in range(4)
+        ]
+        for client in clients:
+            client.start()
+        time.sleep(0.25)
+        daemon.kill()
+        for client in clients:
+            client.join()
+        assert acknowledged
+        assert set(acknowledged) <= sessions(daemon)
+        daemon.start()
+
+
+def _hammer(daemon: Daemon, worker: int, acknowledged: list[str]) -> None:
+    with Client(daemon.socket) as client:
+        for number in range(100_000):
+            name = f"{time.monotonic_ns()}-{worker}-{number}"
+            try:
+                client.call("upsertSession", session={"id": name})
+            except DaemonError:
+                return
+            acknowledged.append(name)
+
+
+class TestClients:
+    def test_a_slow_one(self, daemon: Daemon) -> None:
+        """Who sends half a message keeps nobody else waiting."""
+        slow = [socket.socket(socket.AF_UNIX) for _client in range(50)]
+        for one in slow:
+            one.connect(str(daemon.socket))
+            one.sendall(b"Content-Length: 100\r\n\r\n{")
+        with Client(daemon.socket, timeout=5) as client:
+            assert client.call("health")["connections"] == 51
+        for one in slow:
+            one.close()
+
+    def test_too_many(self, daemon: Daemon) -> None:
+        """Beyond the most the newest are dropped; the others are served on."""
+        first = Client(daemon.socket)
+        assert first.call("health")["ok"]
+        many = []
+        for _client in range(530):
+            one = socket.socket(socket.AF_UNIX)
+            one.connect(str(daemon.socket))
+            many.append(one)
+        assert first.call("health")["connections"] <= 512
+        for one in many:
+            one.close()
+        daemon.wait()
+        first.close()
+
+    def test_many_at_once(self, daemon: Daemon) -> None:
+        """Two hundred clients and all their upserts."""
+
+        def work(worker: int) -> None:
+            with Client(daemon.socket, timeout=60) as client:
+                for number in range(10):
+                    client.call("upsertSession", session={"id": f"{worker}-{number}"})
+
+        workers = [threading.Thread(target=work, args=(worker,)) for worker in range(200)]
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            worker.join()
+        assert len(sessions(daemon)) == 2_000
+
+    def test_one_that_fails_alone(self, daemon: Daemon) -> None:
+        """An upsert that cannot be stored takes none of its neighbours along."""
+        requests: list[dict[str, Any]] = [upsert(f"s{number}") for number in range(5)]
+        requests[2]["params"]["session"]["title"] = "nul\x00"
+        connection = socket.socket(socket.AF_UNIX)
+        connection.connect(str(daemon.socket))
+        connection.sendall(b"".join(framed(json.dumps(one).encode()) for one in requests))
+        connection.shutdown(socket.SHUT_WR)
+        received = b""
+        while piece := connection.recv(65_536):
+            received += piece
+        connection.close()
+        assert received.count(b'"ok":true') == 5
+        assert len(sessions(daemon)) == 5
+
+
+class TestWatching:
+    def test_imports_and_takes_reports(self, folder: Path, daemon: Daemon) -> None:
+        """What a transcript says and what a hook reported become one."""
+        daemon.end()
+        projects = folder / "claude" / "projects" / "-home-ada"
+        projects.mkdir(parents=True)
+        session = "11111111-2222-4333-8444-555555555555"
+        environ = {"CLAUDE_CONFIG_DIR": str(folder / "claude")}
+        os.environ.update(environ)
+        try:
+            daemon.options = ()
+            daemon.start()
+        finally:
+            for name in environ:
+                del os.environ[name]
+        now = int(time.time() * 1000)
+        with Client(daemon.socket) as client:
+            message = {"id": f"{session}-user-1", "sessionId": session, "role": "user",
+                       "textContent": "one prompt", "createdAt": now}  # fmt: skip
+            client.call("upsertMessage", message=message)
+            line = {"type": "user", "uuid": "u1", "sessionId": session, "cwd": "/home/ada",
+                    "timestamp": time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime(now / 1000)),
+                    "message": {"role": "user", "content": "one prompt"}}  # fmt: skip
+            (projects / f"{session}.jsonl").write_text(json.dumps(line) + "\n")
+            until = time.monotonic() + 20
+            while client.call("health")["watching"] != ["claude-code"]:
+                assert time.monotonic() < until
+                time.sleep(0.05)
+        daemon.end()
+        with Store.open(daemon.database, read_only=True) as store:
+            assert [one.id for one in store.messages(session)] == [f"{session}:u1"]
+
+
+class TestCommands:
+    def run(self, folder: Path, *argv: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "clankers_cli", *argv]
+        environ = {**os.environ, "CLANKERS_DATA_PATH": str(folder)}
+        return subprocess.run(
+            command, capture_output=True, text=True, check=False, env=environ, timeout=60
+        )
+
+    def test_a_detached_one(self, folder: Path) -> None:
+        """Started, asked, looked at and ended."""
+        assert self.run(folder, "daemon", "status").returncode == 1
+        started = self.run(folder, "daemon", "--no-watch", "start")
+        assert started.returncode == 0, started.stderr
+        try:
+            assert "started, as process " in started.stdout
+            assert "runs already" in self.run(folder, "daemon", "start").stdout
+            told = json.loads(self.run(folder, "daemon", "status", "--json").stdout)
+            assert told["running"] is True
+            assert told["dbPath"] == str(folder / "clankers" / "clankers.db")
+            assert "listens at" in self.run(folder, "daemon", "logs").stdout
+        finally:
+            assert self.run(folder, "daemon", "stop").stdout == "ended\n"
+        assert self.run(folder, "daemon", "stop").stdout == "no daemon runs\n"
+
+    def test_unit_files(self, folder: Path) -> None:
+        """What the system starts at login."""
+        shown = self.run(folder, "daemon", "install", "--print").stdout
+        assert f"ExecStart={sys.executable} -m clankers_cli daemon\n" in shown
+        place, content = unit_file(["/a b/python", "100%"], platform="darwin")
+        assert place.name == "dev.clankers.daemon.plist"
+        assert "<string>/a b/python</string>" in content
+        assert "ExecStart='/a b/python' 100%%\n" in unit_file(["/a b/python", "100%"])[1]
+        home = folder / "config"
+        environ = {**os.environ, "XDG_CONFIG_HOME": str(home)}
+        command = [sys.executable, "-m", "clankers_cli", "daemon", "install"]
+        subprocess.run(command, check=True, env=environ, capture_output=True)
+        unit = home / "systemd" / "user" / "clankers.service"
+        assert unit.exists()
+        subprocess.run([*command, "--remove"], check=True, env=environ, capture_output=True)
+        assert not unit.exists()
