@@ -199,7 +199,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "usage": {*BASE, "models", "store", "times", "formats"},
     "importing": {*BASE, "models", "store", "times", "importers", "usage"},
     "conversation": {"models", "store"},
-    "daemon": {*BASE, "models", "store", "importing"},
+    "daemon": {*BASE, "models", "store", "importing", "hooks"},
+    "hooks": {*BASE, "models", "store", "daemon", "config"},
     "testing": {"models"},
     "doctor": EVERYTHING,
 }

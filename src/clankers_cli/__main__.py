@@ -27,6 +27,8 @@ COMMANDS = {
     "search": ("clankers_cli.commands.search", "find anything that was said or done"),
     "query": ("clankers_cli.commands.query", "ask the database in SQL"),
     "daemon": ("clankers_cli.commands.daemon", "record live what agents report and write"),
+    "hook": ("clankers_cli.commands.hook", "record one event that an agent's hook reports"),
+    "install": ("clankers_cli.commands.install", "have an agent report while it works"),
     "prune": ("clankers_cli.commands.prune", "remove the sessions that fit a filter"),
     "delete": ("clankers_cli.commands.delete", "remove single sessions, or erase them"),
     "backup": ("clankers_cli.commands.backup", "copies of the database: make, list, restore"),

@@ -19,11 +19,15 @@ if TYPE_CHECKING:
     from clankers.daemon._client import Client
     from clankers.daemon._daemon import Options, options, run, running
     from clankers.daemon._process import start, status, stop, unit_file
+    from clankers.daemon._wire import UPSERTS, InvalidParamsError, MissingFieldError
 
 else:
     _HOMES = {
         "Client": "_client",
+        "InvalidParamsError": "_wire",
+        "MissingFieldError": "_wire",
         "Options": "_daemon",
+        "UPSERTS": "_wire",
         "options": "_daemon",
         "run": "_daemon",
         "running": "_daemon",
@@ -36,4 +40,17 @@ else:
     __getattr__ = lazily(globals(), _HOMES)
 
 
-__all__ = ["Client", "Options", "options", "run", "running", "start", "status", "stop", "unit_file"]
+__all__ = [
+    "UPSERTS",
+    "Client",
+    "InvalidParamsError",
+    "MissingFieldError",
+    "Options",
+    "options",
+    "run",
+    "running",
+    "start",
+    "status",
+    "stop",
+    "unit_file",
+]

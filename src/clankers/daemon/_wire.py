@@ -105,6 +105,8 @@ _TOOL: _Fields = (
     ("success", "success", _flag),
     ("errorMessage", "error_message", _text),
     ("durationMs", "duration_ms", _integer),
+    # What only our own hook says: the length of an output that it cut.
+    ("outputBytes", "output_bytes", _integer),
     ("createdAt", "created_at", _integer),
 )
 _ERROR: _Fields = (

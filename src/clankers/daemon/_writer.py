@@ -10,6 +10,7 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from clankers.errors import ClankersError, DatabaseBusyError, StoreError
+from clankers.hooks import take_in
 from clankers.store import Store
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ _MOST_TOGETHER = 500
 # How long is tried while another process holds the database.
 _PATIENCE = 30.0
 _INDEX_AFTER = 5.0
+_SECONDS_BETWEEN_LOOKS = 1.0
 
 
 class Writer:
@@ -72,27 +74,35 @@ class Writer:
             return
         self._opened.set_result(None)
         with store:
+            self._take_in(store)
             while (batch := self._next(store)) is not None:
                 self._write(store, batch)
             with suppress(ClankersError):
                 store.update_index()
 
     def _next(self, store: Store) -> list[tuple[Live, Future[None]]] | None:
-        """What waits, at most so much; None at the end. Where nothing does, the index is next."""
+        """What waits, at most so much; None at the end. While nothing does, the rest is done."""
         is_indexed = False
+        idle_since = monotonic()
         while True:
             with self._wake:
                 if not self._waiting and not self._is_ending:
-                    self._wake.wait(None if is_indexed else _INDEX_AFTER)
+                    self._wake.wait(_SECONDS_BETWEEN_LOOKS)
                 if self._waiting:
                     count = min(len(self._waiting), _MOST_TOGETHER)
                     return [self._waiting.popleft() for _one in range(count)]
                 if self._is_ending:
                     return None
-            if not is_indexed:
+            self._take_in(store)
+            if not is_indexed and monotonic() - idle_since > _INDEX_AFTER:
                 is_indexed = True
                 with suppress(ClankersError):  # The next search does it.
                     store.update_index()
+
+    def _take_in(self, store: Store) -> None:
+        """What hooks could not wait to see stored."""
+        with suppress(ClankersError, OSError):  # It stays in the spool.
+            take_in(store)
 
     def _write(self, store: Store, batch: list[tuple[Live, Future[None]]]) -> None:
         try:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from clankers.errors import ImporterError
 from clankers.formats import visible, write_report_json, write_table
+from clankers.hooks import take_in
 from clankers.importing import SAMPLE_SESSIONS, import_sessions
 from clankers.store import Store
 from clankers_cli import _amounts, _context, _terminal
@@ -53,6 +54,8 @@ def run(args: Namespace) -> int:
     with ExitStack() as stack:
         store = _opened(path, args, stack)
         bar = stack.enter_context(_Bar())
+        if not args.dry_run:
+            take_in(store)
         report = import_sessions(
             store,
             args.agents or None,

@@ -1,0 +1,164 @@
+"""`clankers-cli hook`: to the daemon, into the database, or into the spool; never a word."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from daemon.conftest import daemon, folder, stopped  # noqa: F401  # fixtures
+
+from clankers.hooks import spool_folder, take_in
+from clankers.store import Store
+from hooks.test_events import CALL, SESSION, event
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from daemon.conftest import Daemon
+
+
+def hook(given: object, *argv: str, **environ: str) -> None:
+    """Runs the hook; it must say nothing and end with 0."""
+    text = given if isinstance(given, str) else json.dumps(given)
+    ran = subprocess.run(
+        [sys.executable, "-m", "clankers_cli", "hook", *argv],
+        input=text.encode(),
+        capture_output=True,
+        check=False,
+        env={**os.environ, **environ},
+        timeout=30,
+    )
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, b"", b"")
+
+
+def spooled() -> list[Path]:
+    return sorted(spool_folder().glob("*.json"))
+
+
+@pytest.fixture
+def database(home: Path) -> Path:
+    with Store.open() as store:
+        return store.path
+
+
+def calls(path: Path) -> list[tuple[str, bool | None]]:
+    with Store.open(path, read_only=True) as store:
+        return [(one.id, one.success) for one in store.tools(SESSION)]
+
+
+def test_to_the_daemon(daemon: Daemon) -> None:  # noqa: F811
+    """Which has stored it before the hook ends."""
+    socket = {"CLANKERS_SOCKET_PATH": str(daemon.socket)}
+    hook(event("SessionStart"), **socket)
+    hook(event("PreToolUse", **CALL), **socket)
+    hook(event("PostToolUse", **CALL, tool_response="done"), **socket)
+    assert calls(daemon.database) == [(f"{SESSION}-toolu_1", True)]
+    assert spooled() == []
+
+
+def test_without_a_daemon(database: Path) -> None:
+    """It writes by itself."""
+    hook(event("PostToolUse", **CALL, tool_response="done"))
+    assert calls(database) == [(f"{SESSION}-toolu_1", True)]
+    assert spooled() == []
+
+
+def test_a_database_that_is_busy(database: Path) -> None:
+    """The event waits in the spool, private to its owner, and the next import takes it."""
+    with Store.open(database) as store, store.atomic():
+        store.connection.execute("CREATE TABLE busy(x)")
+        hook(event("PostToolUse", **CALL, tool_response="done"))
+        (waiting,) = spooled()
+        assert waiting.stat().st_mode & 0o777 == 0o600
+    with Store.open(database) as store:
+        assert take_in(store) == 1
+        assert take_in(store) == 0
+    assert calls(database) == [(f"{SESSION}-toolu_1", True)]
+    assert spooled() == []
+
+
+@pytest.mark.parametrize("state", ["missing", "older"])
+def test_a_database_that_is_not_there_yet(home: Path, state: str) -> None:
+    """A hook makes no database and brings none up to date."""
+    path = home / ".local" / "share" / "clankers" / "clankers.db"
+    if state == "older":
+        with Store.open() as store:
+            store.connection.execute("DELETE FROM schema_migrations WHERE version = 3")
+    before = path.read_bytes() if path.exists() else None
+    hook(event("SessionStart"))
+    assert (path.read_bytes() if path.exists() else None) == before
+    assert len(spooled()) == 1
+
+
+def test_a_daemon_that_does_not_answer(database: Path, stopped: Daemon) -> None:  # noqa: F811
+    """It is not waited for, and nothing is lost; what comes twice is one."""
+    stopped.start()
+    socket = {"CLANKERS_SOCKET_PATH": str(stopped.socket)}
+    with Store.open(stopped.database) as store, store.atomic():
+        store.connection.execute("CREATE TABLE busy(x)")
+        hook(event("PostToolUse", **CALL, tool_response="done"), **socket)
+        assert len(spooled()) == 1
+    until = time.monotonic() + 20
+    while not calls(stopped.database):
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    with Store.open(stopped.database) as store:
+        take_in(store)
+    assert calls(stopped.database) == [(f"{SESSION}-toolu_1", True)]
+
+
+def test_the_daemon_takes_the_spool(daemon: Daemon) -> None:  # noqa: F811
+    """Soon after something is in it."""
+    data = daemon.folder / "clankers"
+    environ = {"CLANKERS_DATA_PATH": str(daemon.folder), "CLANKERS_DB_PATH": str(data / "none.db")}
+    hook(event("SessionStart"), **environ, CLANKERS_SOCKET_PATH=str(data / "none.sock"))
+    assert len(list((data / "spool").glob("*.json"))) == 1
+    until = time.monotonic() + 20
+    while list((data / "spool").glob("*.json")):
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    with Store.open(daemon.database, read_only=True) as store:
+        assert store.session(SESSION).project_name == "tidewatch"
+
+
+@pytest.mark.parametrize("given", ["", "{nope", "[]", "7", "\x00", '{"session_id": 1}'])
+def test_nonsense(given: str) -> None:
+    """Is passed over without a word."""
+    hook(given)
+    assert spooled() == []
+
+
+def test_a_spool_that_is_damaged(database: Path) -> None:
+    """A file that holds no event is set aside; the others are taken."""
+    folder_ = spool_folder()
+    folder_.mkdir()
+    (folder_ / "1-broken.json").write_text("{")
+    (folder_ / "2-other.json").write_text('[{"method": "upsertSession", "params": {}}]')
+    (folder_ / "3-unfinished.partial").write_text("[")
+    hook(event("SessionStart"), CLANKERS_DB_PATH="/nonexistent/x.db")
+    with Store.open(database) as store:
+        assert take_in(store) == 1
+    assert {path.name for path in (folder_ / "bad").iterdir()} == {"1-broken.json", "2-other.json"}
+
+
+def test_starts_light() -> None:
+    """The road to the daemon loads no record, no SQLite and no slow library."""
+    program = (
+        "import sys, io\n"
+        "sys.stdin = io.TextIOWrapper(io.BytesIO(sys.argv[1].encode()))\n"
+        "import clankers.hooks._deliver as d; d._asked = lambda requests: True\n"
+        "from clankers_cli.__main__ import main\n"
+        "assert main(['hook']) == 0\n"
+        "print(*({'apsw', 'attr', 'attrs', 'asyncio', 'clankers.models', 'msgspec', 'typing',\n"
+        "    'subprocess', 'clankers.store'} & sys.modules.keys()))"
+    )
+    given: Any = json.dumps(event("SessionStart"))
+    ran = subprocess.run(
+        [sys.executable, "-c", program, given], capture_output=True, text=True, check=True
+    )
+    assert ran.stdout == "\n"

@@ -1,0 +1,129 @@
+"""Hooks in an agent's own settings: merged, shown, taken out again, and nothing else touched."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from clankers.errors import ConfigError
+from clankers.hooks import plan
+from clankers_cli.__main__ import main
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+COMMAND = ("clankers-cli",)
+
+
+@pytest.fixture
+def settings(home: Path) -> Path:
+    path = home / ".claude" / "settings.json"
+    path.parent.mkdir()
+    return path
+
+
+def install(agent: str = "claude-code", *, remove: bool = False) -> None:
+    plan(agent, remove=remove, command=COMMAND).apply()
+
+
+THEIRS: dict[str, Any] = {
+    "model": "opus",
+    "hooks": {
+        "PostToolUse": [{"matcher": "Edit", "hooks": [{"type": "command", "command": "fmt"}]}],
+        "Notification": [],
+    },
+    "permissions": {"allow": ["Bash(ls:*)"]},
+    "umlaut": "ü",
+}
+
+
+@pytest.mark.parametrize("indent", [2, 4, "\t"])
+@pytest.mark.parametrize("end", ["", "\n"])
+def test_there_and_back(settings: Path, indent: int | str, end: str) -> None:
+    """What was there stays, in its order and its writing; taken out, the file is what it was."""
+    before = json.dumps(THEIRS, indent=indent, ensure_ascii=False) + end
+    settings.write_text(before)
+    install()
+    added = json.loads(settings.read_text())
+    assert list(added) == list(THEIRS)
+    assert added["hooks"]["PostToolUse"][0] == THEIRS["hooks"]["PostToolUse"][0]
+    assert added["hooks"]["PostToolUse"][1] == {
+        "matcher": "*",
+        "hooks": [{"type": "command", "command": "clankers-cli hook claude-code", "timeout": 5}],
+    }
+    assert set(added["hooks"]) == {
+        "SessionStart", "UserPromptSubmit", "PreToolUse", "PostToolUse", "PostToolUseFailure",
+        "Stop", "SessionEnd", "PreCompact", "SubagentStop", "Notification",
+    }  # fmt: skip
+    once = settings.read_text()
+    assert plan("claude-code", command=COMMAND).diff == ""
+    install()
+    assert settings.read_text() == once
+    install(remove=True)
+    assert settings.read_text() == before
+
+
+def test_a_file_that_is_not_there(settings: Path) -> None:
+    """Is made, private to its owner; taken out, nothing of ours is left."""
+    install()
+    assert settings.stat().st_mode & 0o777 == 0o600
+    install(remove=True)
+    assert json.loads(settings.read_text()) == {}
+
+
+def test_mode_and_link(settings: Path, tmp_path: Path) -> None:
+    """The file keeps its rights, and a link into somebody's dotfiles stays one."""
+    real = tmp_path / "dotfiles.json"
+    real.write_text("{}\n")
+    real.chmod(0o640)
+    settings.symlink_to(real)
+    install()
+    assert settings.is_symlink()
+    assert real.stat().st_mode & 0o777 == 0o640
+    assert "clankers-cli hook" in real.read_text()
+    assert {path.name for path in tmp_path.iterdir()} == {"dotfiles.json", "home"}
+
+
+@pytest.mark.parametrize("content", ["{nope", "[]", '{"hooks": []}', '{"hooks": {"Stop": {}}}'])
+def test_what_cannot_be_merged(settings: Path, content: str) -> None:
+    """Is refused and left as it is."""
+    settings.write_text(content)
+    with pytest.raises(ConfigError):
+        install()
+    assert settings.read_text() == content
+
+
+def test_a_change_meanwhile(settings: Path) -> None:
+    """Another program's change is not overwritten."""
+    planned = plan("claude-code", command=COMMAND)
+    settings.write_text('{"theirs": 1}')
+    with pytest.raises(ConfigError, match="was changed meanwhile"):
+        planned.apply()
+
+
+def test_gemini(home: Path) -> None:
+    """In its own place, for the events of sessions."""
+    install("gemini")
+    found = json.loads((home / ".gemini" / "settings.json").read_text())
+    assert set(found["hooks"]) == {"SessionStart", "SessionEnd"}
+
+
+def test_the_command(settings: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Shows the change, makes it unless it is a dry run, and says when there is none."""
+    settings.write_text('{\n  "model": "opus"\n}\n')
+    assert main(["install", "claude-code", "--dry-run"]) == 0
+    shown = capsys.readouterr()
+    assert '+  "hooks": {' in shown.out
+    assert '   "model": "opus"' not in shown.out.replace("+", " ").split("hooks")[1]
+    assert "dry run" in shown.err
+    assert "hooks" not in settings.read_text()
+    assert main(["install", "claude-code"]) == 0
+    assert "hooks" in settings.read_text()
+    capsys.readouterr()
+    assert main(["install", "claude-code"]) == 0
+    assert "is as it should be" in capsys.readouterr().out
+    assert main(["install", "claude-code", "--remove"]) == 0
+    assert json.loads(settings.read_text()) == {"model": "opus"}
+    assert main(["install", "nobody"]) == 2
