@@ -11,11 +11,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from pathlib import Path
 
 from clankers.daemon import Client
 from clankers.daemon._framing import Frames, framed
 from clankers.errors import DaemonError
+from clankers.store import Store
 
 
 async def client(socket: str, worker: int, count: int, took: list[float]) -> None:
@@ -57,7 +57,9 @@ def main(connections: int, upserts: int) -> None:
             _wait(socket)
             rate, took = asyncio.run(measured(socket, connections, upserts))
             daemon.terminate()
-        assert Path(f"{folder}/c.db").exists()
+        with Store.open(f"{folder}/c.db", read_only=True) as store:
+            stored = store.connection.execute("SELECT count(*) FROM tools").get
+            assert stored == upserts // connections * connections, stored
     print(rate, took[len(took) // 2] * 1000, took[len(took) * 99 // 100] * 1000)
 
 

@@ -36,6 +36,7 @@ _MODULES = (
     "usage",
     "query",
     "daemon",
+    "hooks",
     "conversation",
     "models",
     "importers",

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -21,8 +22,6 @@ from clankers.errors import DaemonError
 from clankers.store import Store
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from daemon.conftest import Daemon
 
 KILLS = int(os.environ.get("CLANKERS_TEST_KILLS", "5"))
@@ -229,6 +228,89 @@ class TestClients:
         connection.close()
         assert received.count(b'"ok":true') == 5
         assert len(sessions(daemon)) == 5
+
+
+def test_a_full_disk(folder: Path, stopped: Daemon) -> None:
+    """What finds no room is answered so; what was acknowledged before is there, and the rest goes on."""
+    import resource
+
+    limit = 3_000_000
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, before[1]))
+    try:
+        stopped.start()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    acknowledged: list[str] = []
+    with Client(stopped.socket, timeout=30) as client:
+        with pytest.raises(DaemonError, match="no room") as caught:
+            _fill(client, acknowledged)
+        assert caught.value.code == -32603
+        assert client.call("health")["ok"]
+    stopped.end()
+    assert acknowledged
+    with Store.open(stopped.database) as store:
+        assert [one.id for one in store.tools("s")] == acknowledged
+
+
+def _fill(client: Client, acknowledged: list[str]) -> None:
+    output = json.dumps("y" * 100_000)
+    for number in range(100):
+        tool = {"id": f"t{number}", "sessionId": "s", "toolName": "x", "toolOutput": output}
+        client.call("upsertTool", tool=tool)
+        acknowledged.append(f"t{number}")
+
+
+def test_a_database_that_cannot_be_made(stopped: Daemon) -> None:
+    """The daemon says so and ends."""
+    stopped.database = Path("/proc/clankers.db")
+    stopped.start(wait=False)
+    assert stopped.process is not None
+    _, said = stopped.process.communicate(timeout=30)
+    assert stopped.process.returncode == 1
+    assert b"/proc/clankers.db" in said
+    assert not stopped.socket.exists()
+
+
+def test_random_bytes(daemon: Daemon) -> None:
+    """Whatever clients send, none of them stays, and the daemon goes on."""
+    import random
+
+    chance = random.Random(3)
+    assert daemon.process is not None
+    files = Path(f"/proc/{daemon.process.pid}/fd")
+    before = len(list(files.iterdir())) if files.exists() else 0
+    pieces = [
+        b"Content-Length: 2\r\n\r\n{}",
+        b"Content-Length: ",
+        b"\r\n\r\n",
+        b"{",
+        b"[]",
+        b"9" * 30,
+    ]
+    for _client in range(300):
+        connection = socket.socket(socket.AF_UNIX)
+        connection.connect(str(daemon.socket))
+        sent = b"".join(
+            chance.choice([*pieces, chance.randbytes(20)]) for _piece in range(chance.randint(1, 6))
+        )
+        try:
+            connection.sendall(sent)
+            if chance.random() < 0.5:
+                connection.shutdown(socket.SHUT_WR)
+                connection.settimeout(5)
+                while connection.recv(4096):
+                    pass
+        except OSError:
+            pass
+        connection.close()
+    with Client(daemon.socket, timeout=10) as client:
+        until = time.monotonic() + 20
+        while client.call("health")["connections"] > 1:
+            assert time.monotonic() < until
+            time.sleep(0.05)
+    if files.exists():
+        assert len(list(files.iterdir())) <= before + 2
 
 
 class TestWatching:

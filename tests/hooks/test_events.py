@@ -98,6 +98,17 @@ def test_a_long_output() -> None:
     assert found["outputBytes"] == 40_002
 
 
+def test_cursor() -> None:
+    """Sessions, under other names."""
+    given = {
+        "conversation_id": "c1",
+        "workspace_roots": ["/x/y", "/z"],
+        "hook_event_name": "sessionStart",
+    }
+    _, found = payload("cursor", given)
+    assert found == {"id": "c1", "source": "cursor", "projectPath": "/x/y", "projectName": "y"}
+
+
 def test_gemini() -> None:
     """Sessions, by the same names."""
     _, found = payload(

@@ -103,11 +103,49 @@ def test_a_change_meanwhile(settings: Path) -> None:
         planned.apply()
 
 
-def test_gemini(home: Path) -> None:
-    """In its own place, for the events of sessions."""
-    install("gemini")
-    found = json.loads((home / ".gemini" / "settings.json").read_text())
-    assert set(found["hooks"]) == {"SessionStart", "SessionEnd"}
+@pytest.mark.parametrize(
+    ("agent", "place", "expected"),
+    [
+        ("gemini", ".gemini/settings.json", {"SessionStart", "SessionEnd"}),
+        ("codex", ".codex/hooks.json", {"SessionStart"}),
+        ("cursor", ".cursor/hooks.json", {"sessionStart", "sessionEnd"}),
+    ],
+)
+def test_other_agents(home: Path, agent: str, place: str, expected: set[str]) -> None:
+    """In their own places, for the events of sessions; there and back."""
+    install(agent)
+    found = json.loads((home / place).read_text())
+    assert set(found["hooks"]) == expected
+    assert f"clankers-cli hook {agent}" in (home / place).read_text()
+    assert plan(agent, command=COMMAND).diff == ""
+    install(agent, remove=True)
+    assert "hooks" not in json.loads((home / place).read_text())
+
+
+def test_cursor_keeps_others(home: Path) -> None:
+    """Its events list commands."""
+    path = home / ".cursor" / "hooks.json"
+    path.parent.mkdir()
+    before = '{\n  "version": 1,\n  "hooks": {\n    "stop": [\n      {\n        "command": "mine"\n      }\n    ]\n  }\n}\n'
+    path.write_text(before)
+    install("cursor")
+    assert json.loads(path.read_text())["hooks"]["sessionStart"] == [
+        {"command": "clankers-cli hook cursor"}
+    ]
+    install("cursor", remove=True)
+    assert path.read_text() == before
+
+
+def test_opencode(home: Path) -> None:
+    """A plugin in its folder, which goes as a whole; another's is left alone."""
+    install("opencode")
+    path = home / ".config" / "opencode" / "plugins" / "clankers.js"
+    assert "export const Clankers" in path.read_text()
+    install("opencode", remove=True)
+    assert not path.exists()
+    path.write_text("export const Mine = 1")
+    with pytest.raises(ConfigError, match="is not ours"):
+        install("opencode")
 
 
 def test_the_command(settings: Path, capsys: pytest.CaptureFixture[str]) -> None:

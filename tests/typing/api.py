@@ -15,7 +15,19 @@ from typing import Any, Literal, TextIO, assert_type
 import apsw
 
 import clankers
-from clankers import doctor, errors, formats, importers, importing, models, query, store, usage
+from clankers import (
+    daemon,
+    doctor,
+    errors,
+    formats,
+    hooks,
+    importers,
+    importing,
+    models,
+    query,
+    store,
+    usage,
+)
 from clankers.config import SETTINGS, Config, Setting
 from clankers.conversation import conversation
 from clankers.times import parse_when, short_time, zone
@@ -244,6 +256,21 @@ def changing(asked: clankers.Query, path: Path) -> None:
     assert_type(query.saved_queries(), list[query.SavedQuery])
     assert_type(query.saved_query("tool-errors").bind({"min": "3"}), dict[str, Value])
     assert_type(query.saved_query("tool-errors").parameters, tuple[query.Parameter, ...])
+
+
+def recording(path: Path) -> None:
+    with daemon.Client(path, timeout=1.5) as client:
+        assert_type(client, daemon.Client)
+        client.call("upsertSession", session={"id": "s"})
+    found = daemon.options(socket=path, log_level="debug", watch=False)
+    assert_type(found, daemon.Options)
+    assert_type(daemon.start(found), int)
+    assert_type(daemon.running(path), int | None)
+    assert_type(daemon.stop(path), bool)
+    assert_type(daemon.unit_file(["clankers-cli", "daemon"]), tuple[Path, str])
+    assert_type(hooks.plan("claude-code", remove=True), hooks.Installation)
+    assert_type(hooks.deliver(hooks.requests_of("claude-code", {})), str)
+    assert_type(hooks.INSTALLABLE, tuple[str, ...])
 
 
 def restoring(path: Path) -> None:

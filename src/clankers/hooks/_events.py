@@ -1,7 +1,9 @@
 """Events of agents, made into requests to the daemon.
 
 Claude Code: https://code.claude.com/docs/en/hooks; Gemini CLI:
-https://geminicli.com/docs/hooks/reference, whose events of a session look the same.
+https://geminicli.com/docs/hooks/reference, and Codex,
+https://developers.openai.com/codex/hooks, whose events of a session look the same. Cursor,
+https://cursor.com/docs/agent/hooks, has other names.
 
 Prompts, answers and compactions come from the transcript alone, which tells more of them. Of a
 tool call the outcome is here first; it becomes one with the transcript's by its id.
@@ -23,14 +25,15 @@ if TYPE_CHECKING:
 
 # What is longer is cut; its true length is kept.
 _LONGEST_OUTPUT = 10_240
-_STARTS = frozenset({"SessionStart"})
-_ENDS = frozenset({"SessionEnd"})
+_STARTS = frozenset({"SessionStart", "sessionStart"})
+_ENDS = frozenset({"SessionEnd", "sessionEnd"})
 _TOOLS = frozenset({"PreToolUse", "PostToolUse", "PostToolUseFailure"})
 
 
 def requests_of(agent: str, event: Mapping[str, Any]) -> list[Request]:
     """The requests that say what an event says; none for those that a transcript tells better."""
-    session, name = event.get("session_id"), event.get("hook_event_name")
+    session = event.get("session_id") or event.get("conversation_id")
+    name = event.get("hook_event_name")
     if not isinstance(session, str) or not session or "/" in session:
         return []
     now = time.time_ns() // 1_000_000
@@ -45,7 +48,8 @@ def _session(
     agent: str, session: str, event: Mapping[str, Any], name: object, now: int
 ) -> dict[str, Any]:
     """When it began and what it was used for its transcript says."""
-    folder = event.get("cwd")
+    roots = event.get("workspace_roots")
+    folder = event.get("cwd") or (roots[0] if isinstance(roots, list) and roots else None)
     told: dict[str, Any] = {"id": session, "source": agent}
     if isinstance(folder, str) and folder:
         told["projectPath"] = folder

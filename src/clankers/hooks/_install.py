@@ -18,24 +18,60 @@ from clankers.errors import ConfigError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-# The events that are asked for; the others of an agent say nothing that its transcript does not.
-_CLAUDE_EVENTS = (
-    "SessionStart",
-    "UserPromptSubmit",
-    "PreToolUse",
-    "PostToolUse",
-    "PostToolUseFailure",
-    "Stop",
-    "SessionEnd",
-    "PreCompact",
-    "SubagentStop",
-)
-_GEMINI_EVENTS = ("SessionStart", "SessionEnd")
-_WITH_MATCHER = frozenset({"PreToolUse", "PostToolUse", "PostToolUseFailure"})
 _SECONDS = 5
-_EVENTS = {"claude-code": _CLAUDE_EVENTS, "gemini": _GEMINI_EVENTS}
-INSTALLABLE = tuple(_EVENTS)
 _OURS = re.compile(r"clankers(-cli|_cli)\b.* hook ")
+_PLUGIN = Path(__file__).with_name("opencode.js")
+_PLUGIN_MARK = "// clankers: "
+_WITH_MATCHER = frozenset({"PreToolUse", "PostToolUse", "PostToolUseFailure"})
+
+
+class _Agent(NamedTuple):
+    """Where an agent reads hooks, and of which events ours want to hear.
+
+    The others say nothing that its transcript does not.
+
+    Attributes:
+        variable: the environment variable that moves its folder.
+        folder: that folder, below the home directory.
+        file: the file in it.
+        is_flat: whether an event lists commands, and not groups of commands.
+    """
+
+    variable: str
+    folder: str
+    file: str
+    events: tuple[str, ...]
+    is_flat: bool = False
+
+
+_AGENTS = {
+    # https://code.claude.com/docs/en/hooks
+    "claude-code": _Agent(
+        "CLAUDE_CONFIG_DIR",
+        ".claude",
+        "settings.json",
+        (
+            "SessionStart",
+            "UserPromptSubmit",
+            "PreToolUse",
+            "PostToolUse",
+            "PostToolUseFailure",
+            "Stop",
+            "SessionEnd",
+            "PreCompact",
+            "SubagentStop",
+        ),
+    ),
+    # https://developers.openai.com/codex/hooks
+    "codex": _Agent("CODEX_HOME", ".codex", "hooks.json", ("SessionStart",)),
+    # https://geminicli.com/docs/hooks/reference
+    "gemini": _Agent("GEMINI_DIR", ".gemini", "settings.json", ("SessionStart", "SessionEnd")),
+    # https://cursor.com/docs/agent/hooks
+    "cursor": _Agent(
+        "CURSOR_CONFIG_DIR", ".cursor", "hooks.json", ("sessionStart", "sessionEnd"), is_flat=True
+    ),
+}
+INSTALLABLE = (*_AGENTS, "opencode")
 
 
 class Installation(NamedTuple):
@@ -44,7 +80,7 @@ class Installation(NamedTuple):
     Attributes:
         path: the file.
         before: what it holds; "" where there is none.
-        after: what it is to hold.
+        after: what it is to hold; "" where it is to go.
     """
 
     path: Path
@@ -69,6 +105,9 @@ class Installation(NamedTuple):
         if _read(self.path) != self.before:
             raise ConfigError(f"{self.path} was changed meanwhile", hint="try again")
         target = Path(os.path.realpath(self.path))
+        if not self.after:
+            target.unlink(missing_ok=True)
+            return
         unfinished = target.with_name(f"{target.name}.{os.getpid()}.partial")
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -96,15 +135,20 @@ def plan(agent: str, *, remove: bool = False, command: Sequence[str] | None = No
     Raises:
         ConfigError: the file is no JSON, or not what the agent reads.
     """
-    path = _settings(agent)
+    if agent == "opencode":
+        return _plugin(remove=remove)
+    known = _AGENTS[agent]
+    path = _place(known)
     before = _read(path)
     settings = _parsed(path, before)
     words = command or (sys.executable, "-m", "clankers_cli")
     line = shlex.join([*words, "hook", agent])
     hooks = _without_ours(path, settings.get("hooks", {}))
     if not remove:
-        for event in _EVENTS[agent]:
-            hooks[event] = [*hooks.get(event, []), _entry(event, line)]
+        if known.is_flat:
+            settings.setdefault("version", 1)
+        for event in known.events:
+            hooks[event] = [*hooks.get(event, []), _entry(known, event, line)]
     if hooks:
         settings["hooks"] = hooks
     else:
@@ -113,15 +157,20 @@ def plan(agent: str, *, remove: bool = False, command: Sequence[str] | None = No
     return Installation(path, before, before if _parsed(path, before) == settings else after)
 
 
-def _settings(agent: str) -> Path:
-    environment = _paths.environment()
-    if agent == "claude-code":
-        first = environment.get("CLAUDE_CONFIG_DIR", "").split(",")[0]
-        folder = Path(first).expanduser() if first else Path.home() / ".claude"
-    else:
-        given = environment.get("GEMINI_DIR")
-        folder = Path(given).expanduser() if given else Path.home() / ".gemini"
-    return folder / "settings.json"
+def _plugin(*, remove: bool) -> Installation:
+    """OpenCode's hooks are a module of JavaScript in a folder of its own."""
+    config = _paths.environment().get("XDG_CONFIG_HOME") or Path.home() / ".config"
+    path = Path(config) / "opencode" / "plugins" / "clankers.js"
+    before = _read(path)
+    if before and not before.startswith(_PLUGIN_MARK):
+        raise ConfigError(f"{path} is not ours", hint="it was left as it is")
+    return Installation(path, before, "" if remove else _PLUGIN.read_text(encoding="utf-8"))
+
+
+def _place(agent: _Agent) -> Path:
+    given = _paths.environment().get(agent.variable, "").split(",")[0]
+    folder = Path(given).expanduser() if given else Path.home() / agent.folder
+    return folder / agent.file
 
 
 def _read(path: Path) -> str:
@@ -158,13 +207,17 @@ def _without_ours(path: Path, hooks: Any) -> dict[str, list[Any]]:
 
 
 def _is_ours(entry: Any) -> bool:
+    if isinstance(entry, dict) and "command" in entry:
+        return _OURS.search(str(entry["command"])) is not None
     commands = entry.get("hooks") if isinstance(entry, dict) else None
     if not isinstance(commands, list) or len(commands) != 1 or not isinstance(commands[0], dict):
         return False
     return _OURS.search(str(commands[0].get("command", ""))) is not None
 
 
-def _entry(event: str, command: str) -> dict[str, Any]:
+def _entry(agent: _Agent, event: str, command: str) -> dict[str, Any]:
+    if agent.is_flat:
+        return {"command": command}
     hook = {"type": "command", "command": command, "timeout": _SECONDS}
     matcher = {"matcher": "*"} if event in _WITH_MATCHER else {}
     return {**matcher, "hooks": [hook]}
