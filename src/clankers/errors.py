@@ -19,6 +19,8 @@
     ├── ImporterError          a source could not be read
     │   └── UnknownAgentError
     ├── DaemonError            the daemon cannot start, or does not answer
+    ├── InvalidParamsError     what is reported live is not what it should be
+    │   └── MissingFieldError      it lacks what it needs
     └── UsageError             a report or price was asked for in a way that has no answer
 
 Each carries `hint`, one sentence on what to do next, or `""`.
@@ -127,3 +129,19 @@ class DaemonError(ClankersError):
     def __init__(self, message: str, *, hint: str = "", code: int | None = None) -> None:
         super().__init__(message, hint=hint)
         self.code = code
+
+
+class InvalidParamsError(ClankersError):
+    """Something is reported live with a value of the wrong type; the message says which."""
+
+
+class MissingFieldError(InvalidParamsError):
+    """Something is reported live without a field that it needs.
+
+    Attributes:
+        field: the first that is missing, as it is called on the wire.
+    """
+
+    def __init__(self, payload: str, field: str) -> None:
+        super().__init__(f"invalid {payload} payload")
+        self.field = field

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from clankers.daemon._wire import UPSERTS, InvalidParamsError, MissingFieldError
-from clankers.errors import ClankersError
+from clankers.daemon._wire import UPSERTS
+from clankers.errors import ClankersError, InvalidParamsError, MissingFieldError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -84,10 +84,10 @@ class Service:
             return _error(number, METHOD_NOT_FOUND, f"method not found: {name}")
         try:
             result = await method(request.get("params"))
-        except InvalidParamsError as problem:
-            return _error(number, INVALID_PARAMS, str(problem))
         except MissingFieldError as problem:
             return _error(number, INVALID_PAYLOAD, str(problem), {"field": problem.field})
+        except InvalidParamsError as problem:
+            return _error(number, INVALID_PARAMS, str(problem))
         except ClankersError as problem:
             self._log.write("error", f"{name}: {problem}")
             return _error(number, INTERNAL_ERROR, str(problem))

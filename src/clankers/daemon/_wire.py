@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
+from clankers.errors import InvalidParamsError, MissingFieldError
 from clankers.models import Compaction, Message, Session, SessionError, ToolCall
 
 if TYPE_CHECKING:
@@ -14,24 +15,6 @@ if TYPE_CHECKING:
     Check = Callable[[str, Any], Any]
 
 _LARGEST = 2**63 - 1
-
-
-class InvalidParamsError(Exception):
-    """A parameter is not what it should be; the message says which and what."""
-
-
-class MissingFieldError(Exception):
-    """A payload lacks a field that it needs.
-
-    Attributes:
-        payload: what it is, in words.
-        field: the first that is missing.
-    """
-
-    def __init__(self, payload: str, field: str) -> None:
-        super().__init__(f"invalid {payload} payload")
-        self.payload = payload
-        self.field = field
 
 
 def _text(name: str, value: Any) -> str:

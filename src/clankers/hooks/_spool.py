@@ -76,7 +76,8 @@ def _waiting() -> list[Path]:
 
 
 def _records(content: bytes) -> Iterator[Any]:
-    from clankers.daemon import UPSERTS, InvalidParamsError, MissingFieldError
+    from clankers.daemon import UPSERTS
+    from clankers.errors import InvalidParamsError
 
     found = json.loads(content)
     if not isinstance(found, list):
@@ -84,7 +85,7 @@ def _records(content: bytes) -> Iterator[Any]:
     for request in found:
         try:
             yield UPSERTS[request["method"]].read(request["params"])
-        except (InvalidParamsError, MissingFieldError, LookupError, TypeError) as problem:
+        except (InvalidParamsError, LookupError, TypeError) as problem:
             raise ValueError(str(problem)) from problem
 
 
