@@ -41,13 +41,21 @@ def rows(store: Store) -> list[tuple[Any, ...]]:
     return found
 
 
-def events(store: Store) -> Iterator[dict[str, Any]]:
-    """What Claude Code's hooks would have said of these sessions."""
+def events(store: Store, *, names_subagents: bool) -> Iterator[dict[str, Any]]:
+    """What Claude Code's hooks would have said of these sessions.
+
+    Args:
+        names_subagents: what newer versions do; older ones only say whose subagent it is.
+    """
     for session in store.sessions():
-        if session.parent_id is not None:
-            continue
         common = {"session_id": session.id, "cwd": session.project_path}
-        yield {**common, "hook_event_name": "SessionStart"}
+        if session.relationship == "subagent":
+            parent, _, agent = session.id.partition(":agent-")
+            common["session_id"] = parent
+            if names_subagents:
+                common["agent_id"] = agent
+        else:
+            yield {**common, "hook_event_name": "SessionStart"}
         for tool in store.tools(session.id):
             if not tool.tool_name:
                 continue  # A result without its call, which hooks always name.
@@ -63,7 +71,8 @@ def events(store: Store) -> Iterator[dict[str, Any]]:
                 yield {**call, "hook_event_name": "PostToolUse", "tool_response": answer}
             elif tool.success is False and tool.error_message:
                 yield {**call, "hook_event_name": "PostToolUseFailure", "error": "other words"}
-        yield {**common, "hook_event_name": "SessionEnd"}
+        if session.relationship != "subagent":
+            yield {**common, "hook_event_name": "SessionEnd"}
 
 
 def grown(source: Path, target: Path, share: float) -> None:
@@ -93,7 +102,7 @@ def test_hooks_change_nothing_that_transcripts_tell(
             grown(source, growing, step / STEPS)
             import_sessions(store, ["claude-code"], path=growing)
         alone = rows(store)
-        said = list(events(store))
+        said = list(events(store, names_subagents=seed % 2 == 0))
     shutil.rmtree(growing)
     chance = random.Random(seed)
     moments = sorted((chance.uniform(0, STEPS), number) for number in range(len(said)))

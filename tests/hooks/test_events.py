@@ -98,6 +98,13 @@ def test_a_long_output() -> None:
     assert found["outputBytes"] == 40_002
 
 
+def test_a_subagents_call() -> None:
+    """It belongs to the session that the subagent's transcript is imported as."""
+    _, found = payload("claude-code", event("PreToolUse", **CALL, agent_id="a1b2"))
+    child = f"{SESSION}:agent-a1b2"
+    assert found == {**SAID, "sessionId": child, "id": f"{child}-toolu_1"}
+
+
 def test_cursor() -> None:
     """Sessions, under other names."""
     given = {

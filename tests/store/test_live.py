@@ -178,6 +178,28 @@ class TestMeeting:
         store.upsert_live([ToolCall("t-toolu_1", "t", NOW, "bash")])
         assert [one.id for one in store.tools("t")] == ["t-toolu_1"]
 
+    @pytest.mark.parametrize("live_first", [True, False])
+    def test_of_a_subagent(self, store: Store, live_first: bool) -> None:  # noqa: FBT001
+        """A plugin says the parent's id; the call is the subagent's, and no second one."""
+        child = session(id="s:agent-a", parent_id="s", relationship="subagent")
+        own = ToolCall("s:toolu_1", "s", NOW, "Task", native_id="toolu_1")
+        call = ToolCall("s:agent-a:toolu_2", "s:agent-a", NOW, "bash", native_id="toolu_2")
+        live = [ToolCall("s-toolu_2", "s", NOW, "bash", duration_ms=12)]
+        imported(store, session(), own)
+        if live_first:
+            store.upsert_live(live)
+            assert store.session("s").tool_call_count == 2
+        with store.atomic():
+            store.upsert_many([child, call])
+            store.refresh({"s:agent-a"} | store.meet({"s:agent-a"}))
+        if not live_first:
+            store.upsert_live(live)
+        assert [one.id for one in store.tools("s")] == ["s:toolu_1"]
+        (found,) = store.tools("s:agent-a")
+        assert (found.id, found.duration_ms) == ("s:agent-a:toolu_2", 12)
+        counts = [store.session(one).tool_call_count for one in ("s", "s:agent-a")]
+        assert counts == [1, 1]
+
 
 class TestEstimates:
     def usage(self, store: Store) -> list[tuple[Any, ...]]:

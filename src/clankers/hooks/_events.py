@@ -40,8 +40,16 @@ def requests_of(agent: str, event: Mapping[str, Any]) -> list[Request]:
     if name in _STARTS or name in _ENDS:
         return [_request("upsertSession", "session", _session(agent, session, event, name, now))]
     if name in _TOOLS and isinstance(event.get("tool_use_id"), str) and event["tool_use_id"]:
-        return [_request("upsertTool", "tool", _tool(session, event, str(name), now))]
+        return [
+            _request("upsertTool", "tool", _tool(_worker(session, event), event, str(name), now))
+        ]
     return []
+
+
+def _worker(session: str, event: Mapping[str, Any]) -> str:
+    """The session that a call belongs to: a subagent's own, where the event names one."""
+    agent = event.get("agent_id")
+    return f"{session}:agent-{agent}" if isinstance(agent, str) and agent else session
 
 
 def _session(

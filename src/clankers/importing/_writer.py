@@ -216,8 +216,7 @@ def _derive(store: Store, touched: set[str], unspaced: set[str]) -> None:
 
     The words of the index are collected once, at the end of the import.
     """
-    store.meet(touched)
-    store.refresh(touched)
+    store.refresh(touched | store.meet(touched))
     update_index(store.connection, uncollected=sys.maxsize, unspaced=unspaced)
 
 

@@ -67,13 +67,20 @@ def tell_apart(connection: apsw.Connection, messages: Sequence[Message]) -> None
         texts[message.id] = message.text_content or ""
 
 
-def meet(connection: apsw.Connection, session_ids: Iterable[str]) -> None:
-    """Makes rows of plugins one with those of the transcripts of these sessions."""
+def meet(connection: apsw.Connection, session_ids: Iterable[str]) -> set[str]:
+    """Makes rows of plugins one with those of the transcripts of these sessions.
+
+    Returns the sessions that such rows were reported of, which may be others: a plugin takes
+    what a subagent does for its parent's work.
+    """
+    met = set()
     for session_id in _sessions_with_live_rows(connection, session_ids):
+        met.add(session_id)
         tools = _live_rows(connection, "tools", "t.n, t.id", session_id)
         messages = _live_rows(connection, "messages", _MESSAGE, session_id)
         _merge_all(connection, "tools", _tool_pairs(connection, session_id, tools))
         _merge_all(connection, "messages", _message_pairs(connection, session_id, messages))
+    return met
 
 
 def meet_new(connection: apsw.Connection, records: Sequence[Any]) -> None:
@@ -105,6 +112,16 @@ def estimate(connection: apsw.Connection, session_ids: Iterable[str]) -> None:
     connection.execute(_DROP_SESSION_ESTIMATES, (ids,))
 
 
+_WITH_PARENTS = """
+SELECT value FROM json_each(?1)
+UNION ALL SELECT s.parent_id FROM json_each(?1) j CROSS JOIN sessions s ON s.id = j.value
+WHERE s.relationship = 'subagent' AND s.parent_id IS NOT NULL
+"""
+_SUBAGENTS = "SELECT id FROM sessions WHERE parent_id = ? AND relationship = 'subagent'"
+_CALL = """
+SELECT t.n FROM json_each(?1) j CROSS JOIN tools t ON t.id = j.value || ':' || ?2
+ORDER BY j.key LIMIT 1
+"""
 _SAYS_TOKENS = "coalesce(m.prompt_tokens, 0) + coalesce(m.completion_tokens, 0) > 0"
 _COLUMNS = (
     "id, session_id, session_at, message_id, source, project_path, git_branch, origin_device,"
@@ -173,7 +190,7 @@ def _sessions_with_live_rows(
         f"EXISTS (SELECT 1 FROM {table} t WHERE t.session_id = j.value AND {LIVE.format('t')})"
         for table in _TABLES.values()
     )
-    query = f"SELECT j.value FROM json_each(?) j WHERE {exists}"
+    query = f"SELECT DISTINCT j.value FROM ({_WITH_PARENTS}) j WHERE {exists}"
     found = connection.execute(query, (json.dumps(sorted(session_ids)),)).fetchall()
     return (str(one) for (one,) in found)
 
@@ -186,13 +203,18 @@ def _live_rows(connection: apsw.Connection, table: str, columns: str, session_id
 def _tool_pairs(
     connection: apsw.Connection, session_id: str, live: list[Row]
 ) -> Iterator[tuple[int, int]]:
-    """A plugin's ``<session>-<call id>`` or ``<session>-<tool>-<call id>`` is ``<session>:<call id>``."""
+    """A plugin's ``<session>-<call id>`` or ``<session>-<tool>-<call id>`` is ``<session>:<call id>``.
+
+    It is the session's own call, or that of one of its subagents.
+    """
+    if not live:
+        return
+    subagents = connection.execute(_SUBAGENTS, (session_id,))
+    owners = json.dumps([session_id, *(str(one) for (one,) in subagents)])
     for n, live_id in live:
         rest = str(live_id).removeprefix(f"{session_id}-")
         while rest:
-            kept = connection.execute(
-                "SELECT n FROM tools WHERE id = ?", (f"{session_id}:{rest}",)
-            ).get
+            kept = connection.execute(_CALL, (owners, rest)).get
             if kept is not None:
                 yield n, kept
                 break

@@ -149,14 +149,15 @@ class Store(Keeping):
             _live.estimate(self.connection, saying)
             self.refresh({_session_of(one) for one in records})
 
-    def meet(self, session_ids: Iterable[str]) -> None:
+    def meet(self, session_ids: Iterable[str]) -> set[str]:
         """Makes what plugins reported of these sessions one with what was imported.
 
-        The caller has a transaction open, and refreshes the sessions.
+        The caller has a transaction open, and refreshes these sessions and those that are
+        returned: a plugin takes what a subagent does for the work of its parent.
         """
         from clankers.store import _live
 
-        _live.meet(self._writing(), session_ids)
+        return _live.meet(self._writing(), session_ids)
 
     def _write_kind(self, kind: type[Any], records: list[Any], touched: set[str]) -> int:
         from clankers.models import Attachment, Session, Usage
