@@ -129,6 +129,17 @@ def test_log(daemon: Daemon) -> None:
     ]  # fmt: skip
 
 
+def test_a_transcript_that_has_changed(daemon: Daemon) -> None:
+    """Any path may be told, here to a daemon that does not watch."""
+    steps = [
+        {"send": call("transcriptChanged", path="/none")},
+        {"send": call("transcriptChanged", path=7)},
+        {"send": call("transcriptChanged")},
+    ]
+    wrong = error(-32602, "invalid params: path must be a string")
+    assert daemon.node(steps) == [[OK], [wrong], [wrong]]
+
+
 ERRORS: list[tuple[Any, Any]] = [
     ("{nope", error(-32700, "parse error", None)),
     ("", error(-32700, "parse error", None)),

@@ -20,7 +20,7 @@ def event(name: str, **fields: Any) -> dict[str, Any]:
 
 
 def payload(agent: str, given: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-    (request,) = requests_of(agent, given)
+    (request,) = (one for one in requests_of(agent, given) if "id" in one)
     key = {"upsertSession": "session", "upsertTool": "tool"}[request["method"]]
     found = dict(request["params"][key])
     for name in ("createdAt", "endedAt"):
@@ -78,14 +78,27 @@ def test_what_is_reported(given: dict[str, Any], method: str, expected: dict[str
         event("PreCompact", trigger="auto"),
         event("PreToolUse", tool_name="Edit"),
         event("SomethingNew"),
-        {},
+        {"transcript_path": "/t.jsonl"},
         {"session_id": 7, "hook_event_name": "SessionStart"},
         {"session_id": "../x", "hook_event_name": "SessionStart"},
     ],
 )
 def test_what_is_not(given: dict[str, Any]) -> None:
     """What the transcript tells better, and what is no event."""
-    assert requests_of("claude-code", given) == []
+    assert [one for one in requests_of("claude-code", given) if "id" in one] == []
+
+
+def test_where_the_rest_is_told() -> None:
+    """A daemon hears which transcripts have grown; it is not asked for an answer."""
+    given = event("SubagentStop", agent_transcript_path="/a.jsonl")
+    found = requests_of("claude-code", given)
+    assert [(one["method"], one["params"]["path"]) for one in found] == [
+        ("transcriptChanged", "/t.jsonl"),
+        ("transcriptChanged", "/a.jsonl"),
+    ]
+    assert not any("id" in one for one in found)
+    (_, told) = requests_of("claude-code", event("PreToolUse", **CALL))
+    assert told["params"]["path"] == "/t.jsonl"
 
 
 def test_a_long_output() -> None:

@@ -10,16 +10,16 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from daemon.conftest import daemon, folder, stopped  # noqa: F401  # fixtures
+from daemon.conftest import Daemon, daemon, folder, stopped  # noqa: F401  # fixtures
+from importing._transcripts import prompt, said
 
 from clankers.hooks import spool_folder, take_in
 from clankers.store import Store
 from hooks.test_events import CALL, SESSION, event
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
     from pathlib import Path
-
-    from daemon.conftest import Daemon
 
 
 def hook(given: object, *argv: str, **environ: str) -> None:
@@ -38,6 +38,26 @@ def hook(given: object, *argv: str, **environ: str) -> None:
 
 def spooled() -> list[Path]:
     return sorted(spool_folder().glob("*.json"))
+
+
+def until(is_so: Callable[[], bool]) -> None:
+    end = time.monotonic() + 20
+    while not is_so():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def texts(path: Path) -> list[str]:
+    with Store.open(path, read_only=True) as store:
+        return said(store.connection)
+
+
+@pytest.fixture
+def watching(folder: Path) -> Iterator[Daemon]:  # noqa: F811
+    """A daemon that watches, not started."""
+    daemon = Daemon(folder)  # noqa: F811
+    yield daemon
+    daemon.end()
 
 
 @pytest.fixture
@@ -65,6 +85,31 @@ def test_without_a_daemon(database: Path) -> None:
     """It writes by itself."""
     hook(event("PostToolUse", **CALL, tool_response="done"))
     assert calls(database) == [(f"{SESSION}-toolu_1", True)]
+    assert spooled() == []
+
+
+def test_a_transcript_that_has_grown(home: Path, tmp_path: Path, watching: Daemon) -> None:
+    """The daemon reads it at once, even where nothing else tells it of the change."""
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    path = elsewhere / f"{SESSION}.jsonl"
+    path.write_text(prompt("One.", session=SESSION), encoding="utf-8")
+    (home / ".claude" / "projects").mkdir(parents=True)
+    watching.start()
+    (home / ".claude" / "projects" / "-link").symlink_to(elsewhere)
+    until(lambda: "One." in texts(watching.database))
+    time.sleep(2.0)  # Until it has looked at the file once more.
+    with path.open("a", encoding="utf-8") as file:
+        file.write(prompt("Two.", minute=2, session=SESSION))
+    given = event("UserPromptSubmit", prompt="Two.", transcript_path=str(path))
+    hook(given, CLANKERS_SOCKET_PATH=str(watching.socket))
+    # Less than until all files are looked at, which is every thirty seconds.
+    until(lambda: "Two." in texts(watching.database))
+
+
+def test_a_prompt_without_a_daemon(database: Path) -> None:
+    """Is left to the import."""
+    hook(event("UserPromptSubmit", prompt="Two."))
     assert spooled() == []
 
 
@@ -103,10 +148,7 @@ def test_a_daemon_that_does_not_answer(database: Path, stopped: Daemon) -> None:
         store.connection.execute("CREATE TABLE busy(x)")
         hook(event("PostToolUse", **CALL, tool_response="done"), **socket)
         assert len(spooled()) == 1
-    until = time.monotonic() + 20
-    while not calls(stopped.database):
-        assert time.monotonic() < until
-        time.sleep(0.05)
+    until(lambda: calls(stopped.database) != [])
     with Store.open(stopped.database) as store:
         take_in(store)
     assert calls(stopped.database) == [(f"{SESSION}-toolu_1", True)]
@@ -118,10 +160,7 @@ def test_the_daemon_takes_the_spool(daemon: Daemon) -> None:  # noqa: F811
     environ = {"CLANKERS_DATA_PATH": str(daemon.folder), "CLANKERS_DB_PATH": str(data / "none.db")}
     hook(event("SessionStart"), **environ, CLANKERS_SOCKET_PATH=str(data / "none.sock"))
     assert len(list((data / "spool").glob("*.json"))) == 1
-    until = time.monotonic() + 20
-    while list((data / "spool").glob("*.json")):
-        assert time.monotonic() < until
-        time.sleep(0.05)
+    until(lambda: not list((data / "spool").glob("*.json")))
     with Store.open(daemon.database, read_only=True) as store:
         assert store.session(SESSION).project_name == "tidewatch"
 

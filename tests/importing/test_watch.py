@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from importing._parrot import Parrot
 
 SOON = 2.0
+# A file that was read is looked at once more after a second.
+AFTER_LOOKING_AGAIN = 2.0
 
 
 @pytest.fixture
@@ -261,6 +263,23 @@ class TestWithoutEvents:
             watched.until(lambda _report: "Two." in texts(database))
 
     @pytest.mark.skipif(sys.platform != "linux", reason="names are bytes only here")
+    def test_what_others_tell(self, database: Path, transcript: Path, tmp_path: Path) -> None:
+        """A change that no event tells of is read at once where somebody says that it is there."""
+        elsewhere = tmp_path / "elsewhere"
+        elsewhere.mkdir()
+        path = elsewhere / f"{OTHER_SESSION}.jsonl"
+        path.write_text(prompt("One.", session=OTHER_SESSION), encoding="utf-8")
+        changed: queue.Queue[str] = queue.Queue()
+        with Watched(database, scan_every=1_000, changed=changed) as watched:
+            watched.next()
+            (transcript.parent.parent / "-link").symlink_to(elsewhere)
+            watched.until(lambda _report: "One." in texts(database))
+            time.sleep(AFTER_LOOKING_AGAIN)
+            append(path, prompt("Two.", minute=2, session=OTHER_SESSION))
+            for said in ("", "/", "/dev/zero", str(tmp_path / "none.jsonl"), str(path)):
+                changed.put(said)
+            watched.until(lambda _report: "Two." in texts(database))
+
     def test_a_name_that_is_no_text(self, database: Path, transcript: Path) -> None:
         """File events end at it, and the files are looked at instead."""
         with Watched(database) as watched:

@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from contextlib import contextmanager, suppress
+from queue import Full, Queue
 from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
@@ -34,6 +35,7 @@ _SECONDS_BETWEEN_LOOKS = 1.0
 _SWITCH_SECONDS = 0.0005
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _SECONDS_BETWEEN_TRIES = 30.0
+_HEARD_AT_MOST = 1_000
 
 
 @frozen
@@ -162,6 +164,8 @@ class _Daemon:
         self._log = log
         self._began = time.monotonic()
         self._stop = threading.Event()
+        # Watching looks at everything now and then; what is too much is found that way.
+        self._changed: Queue[str] = Queue(_HEARD_AT_MOST)
         self._last_import: int | None = None
         self._agents: list[str] = []
 
@@ -171,7 +175,11 @@ class _Daemon:
         writer = Writer(options.database)
         writer.start()
         service = Service(
-            writer, self._log, health=self._health, database=(str(options.database), is_new)
+            writer,
+            self._log,
+            changed=self._hear,
+            health=self._health,
+            database=(str(options.database), is_new),
         )
         self._server = Server(options.socket, service.answer)
         ended = self._signalled()
@@ -218,12 +226,22 @@ class _Daemon:
             "pendingSync": 0,
         }
 
+    def _hear(self, path: str) -> None:
+        if self._options.watch:
+            with suppress(Full):
+                self._changed.put_nowait(path)
+
     def _watch(self) -> None:
         """Imports what agents write; what goes wrong is told, and tried again."""
         while not self._stop.is_set():
             try:
                 with Store.open(self._options.database) as store:
-                    watch_sessions(store, on_import=self._imported, stop=self._stop.is_set)
+                    watch_sessions(
+                        store,
+                        on_import=self._imported,
+                        stop=self._stop.is_set,
+                        changed=self._changed,
+                    )
             except ClankersError as problem:
                 self._log.write("error", f"watching: {problem}", component="watch")
             except Exception as problem:  # noqa: BLE001 - the edge of the thread

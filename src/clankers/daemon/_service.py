@@ -32,6 +32,7 @@ class Service:
     """Answers requests, one body after the other.
 
     Args:
+        changed: takes the path of a transcript that is said to have changed.
         health: what `health` says beside ``ok``.
         database: the path of the database, and whether the daemon made it.
     """
@@ -41,11 +42,13 @@ class Service:
         writer: Writer,
         log: Log,
         *,
+        changed: Callable[[str], object],
         health: Callable[[], Mapping[str, Any]],
         database: tuple[str, bool],
     ) -> None:
         self._writer = writer
         self._log = log
+        self._changed = changed
         self._health = health
         self._path, self._is_new = database
         self._methods: dict[str, Method] = {
@@ -53,6 +56,7 @@ class Service:
             "ensureDb": self._ensure_database,
             "getDbPath": self._tell_path,
             "log.write": self._write_log,
+            "transcriptChanged": self._hear_of_transcript,
             **{name: self._upsert(name) for name in UPSERTS},
         }
 
@@ -106,6 +110,13 @@ class Service:
 
     async def _tell_path(self, _params: Any) -> Any:
         return {"dbPath": self._path}
+
+    async def _hear_of_transcript(self, params: Any) -> Any:
+        path = _object(params).get("path")
+        if not isinstance(path, str):
+            raise InvalidParamsError("invalid params: path must be a string")
+        self._changed(path)
+        return {"ok": True}
 
     def _upsert(self, name: str) -> Method:
         upsert = UPSERTS[name]

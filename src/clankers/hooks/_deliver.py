@@ -24,22 +24,27 @@ _ENOUGH = 4_096
 def deliver(requests: Sequence[dict[str, Any]]) -> str:
     """Hands requests to the daemon, or stores them, or leaves them in the spool; which of these.
 
+    Those without an id are for a daemon alone; where none runs they are dropped.
+
     Raises:
         OSError: not even the spool can be written.
     """
     if not requests:
         return "nothing"
-    if (answer := _asked(requests)) is not None:
+    kept = [one for one in requests if "id" in one]
+    if (answer := _asked(requests, answers=len(kept))) is not None:
         if answer:
             return "daemon"
-    elif _stored(requests):
+    elif kept and _stored(kept):
         return "database"
-    leave(requests)
+    if not kept:
+        return "nothing"
+    leave(kept)
     return "spool"
 
 
-def _asked(requests: Sequence[dict[str, Any]]) -> bool | None:
-    """Whether the daemon acknowledged all; None where none listens."""
+def _asked(requests: Sequence[dict[str, Any]], *, answers: int) -> bool | None:
+    """Whether the daemon gave so many answers, all good; None where none listens."""
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     connection.settimeout(_SECONDS)
     with connection:
@@ -54,7 +59,7 @@ def _asked(requests: Sequence[dict[str, Any]]) -> bool | None:
             # An array is answered by one message.
             connection.sendall(framed(json.dumps(list(requests)).encode()))
             answer = b""
-            while answer.count(b'"ok":true') < len(requests):
+            while answer.count(b'"ok":true') < answers:
                 piece = connection.recv(_ENOUGH)
                 if not piece or len(answer) > _ENOUGH:
                     return False

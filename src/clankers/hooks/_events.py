@@ -18,7 +18,7 @@ import time
 TYPE_CHECKING = False  # typing itself is slow to import
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from typing import Any
 
     Request = dict[str, Any]
@@ -31,12 +31,19 @@ _TOOLS = frozenset({"PreToolUse", "PostToolUse", "PostToolUseFailure"})
 
 
 def requests_of(agent: str, event: Mapping[str, Any]) -> list[Request]:
-    """The requests that say what an event says; none for those that a transcript tells better."""
+    """The requests that say what an event says, and which transcript tells the rest.
+
+    The latter has no id: it concerns nobody but a daemon that watches, and is not answered.
+    """
     session = event.get("session_id") or event.get("conversation_id")
-    name = event.get("hook_event_name")
     if not isinstance(session, str) or not session or "/" in session:
         return []
+    return [*_said(agent, session, event), *_named(event)]
+
+
+def _said(agent: str, session: str, event: Mapping[str, Any]) -> list[Request]:
     now = time.time_ns() // 1_000_000
+    name = event.get("hook_event_name")
     if name in _STARTS or name in _ENDS:
         return [_request("upsertSession", "session", _session(agent, session, event, name, now))]
     if name in _TOOLS and isinstance(event.get("tool_use_id"), str) and event["tool_use_id"]:
@@ -44,6 +51,15 @@ def requests_of(agent: str, event: Mapping[str, Any]) -> list[Request]:
             _request("upsertTool", "tool", _tool(_worker(session, event), event, str(name), now))
         ]
     return []
+
+
+def _named(event: Mapping[str, Any]) -> Iterator[Request]:
+    for key in ("transcript_path", "agent_transcript_path"):
+        path = event.get(key)
+        if isinstance(path, str) and path:
+            request = _request("transcriptChanged", "path", os.path.expanduser(path))
+            del request["id"]
+            yield request
 
 
 def _worker(session: str, event: Mapping[str, Any]) -> str:
@@ -105,6 +121,6 @@ def _json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
-def _request(method: str, key: str, payload: dict[str, Any]) -> Request:
+def _request(method: str, key: str, payload: object) -> Request:
     params = {"schemaVersion": "v1", "client": {"name": "clankers-cli hook"}, key: payload}
     return {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import math
 import os
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from queue import Empty, Queue
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -59,6 +60,7 @@ def watch_sessions(
     on_import: Callable[[ImportReport], object] | None = None,
     on_progress: Callable[[Progress], None] | None = None,
     stop: Callable[[], bool] | None = None,
+    changed: Queue[str] | None = None,
     scan_every: float = 30.0,
 ) -> None:
     """Imports what is new in the agents' own places, and goes on until it is stopped.
@@ -86,6 +88,9 @@ def watch_sessions(
         on_progress: called after each file of the first import.
         stop: asked some twenty times a second; soon after it says True the watching ends.
             What is being read then is read again the next time.
+        changed: paths that others say have changed, as an agent's hook does. They are looked
+            at as if a file event had told of them; those that are in no agent's place are
+            ignored.
         scan_every: seconds after which all files are looked at, for events that were lost;
             more where that takes long.
 
@@ -95,13 +100,16 @@ def watch_sessions(
             or replaced meanwhile.
     """
     asked = Stop(stop or (lambda: False))
+    said: Queue[str] = changed or Queue()
+    has_something = Stop(lambda: asked.is_set() or not said.empty())
     report = ImportReport()
     standing = Standing(chosen(agents, report))
-    with _impatient(store.connection, asked), FileEvents(asked) as events:
+    with _impatient(store.connection, asked), FileEvents(has_something) as events:
         watch = _Watch(
             store,
             standing,
             events,
+            said,
             asked,
             on_import=on_import,
             on_progress=on_progress,
@@ -123,6 +131,7 @@ class _Watch:
         store: Store,
         standing: Standing,
         events: FileEvents,
+        said: Queue[str],
         stop: Stop,
         *,
         on_import: Callable[[ImportReport], object] | None,
@@ -132,6 +141,7 @@ class _Watch:
         self._store = store
         self._standing = standing
         self._events = events
+        self._said = said
         self._stop = stop
         self._on_import = on_import
         self._on_progress = on_progress
@@ -152,13 +162,21 @@ class _Watch:
         self._import(report, is_first=True)
         while True:
             self._check_stop()
-            for path in self._events.wait(self._next_at() - monotonic()):
+            for path in self._changed(self._next_at() - monotonic()):
                 for place in self._standing.concern(path):
                     self._pace.want(place, monotonic())
             self._check_stop()
             report = ImportReport()
             self._look_around(report)
             self._import(report)
+
+    def _changed(self, seconds: float) -> set[str]:
+        """The paths that file events or others tell of; none when none did for so long."""
+        paths = self._events.wait(seconds)
+        with suppress(Empty):
+            while True:
+                paths.add(self._said.get_nowait())
+        return paths
 
     def _check_stop(self) -> None:
         if self._stop.is_set():
