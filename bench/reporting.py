@@ -33,7 +33,7 @@ async def client(socket: str, worker: int, count: int, took: list[float]) -> Non
         request = {"jsonrpc": "2.0", "id": number, "method": "upsertTool", "params": {"tool": tool}}
         started = time.perf_counter()
         writer.write(framed(json.dumps(request).encode()))
-        while not (bodies := frames.feed(await reader.read(65_536))):
+        while not (bodies := list(frames.feed(await reader.read(65_536)))):
             pass
         took.append(time.perf_counter() - started)
         assert b'"ok":true' in bodies[0], bodies[0]

@@ -60,11 +60,15 @@ class CommandParser(argparse.ArgumentParser):
 
     With `module`, that module's `configure` and `run` are looked up when this parser is
     the one that was chosen.
+
+    Attributes:
+        is_silent: mistakes are passed over; one that cannot be ends the program with 0.
     """
 
     def __init__(self, *, module: str = "", **options: Any) -> None:
         super().__init__(formatter_class=_Formatter, allow_abbrev=False, add_help=False, **options)
         self._module = module
+        self.is_silent = False
         if not module:
             _add_common_options(self)
 
@@ -75,10 +79,13 @@ class CommandParser(argparse.ArgumentParser):
             _add_common_options(self)
             command.configure(self)
             self.set_defaults(run=command.run)
-        return super().parse_known_args(args, namespace)
+        found, unknown = super().parse_known_args(args, namespace)
+        return found, [] if self.is_silent else unknown
 
     def error(self, message: str) -> NoReturn:
         """Usage, the mistake and what was perhaps meant, on stderr; exit code 2."""
+        if self.is_silent:
+            self.exit()
         from clankers.formats import visible  # only mistakes need it
 
         self.print_usage(sys.stderr)

@@ -14,7 +14,7 @@ def test_however_they_are_cut(bodies: list[bytes], sizes: list[int]) -> None:
     """The same messages come out, whole."""
     stream = b"".join(map(framed, bodies))
     frames = Frames()
-    found = []
+    found: list[bytes] = []
     place = 0
     for size in [*sizes, len(stream) or 1]:
         found += frames.feed(stream[place : place + size])
@@ -27,9 +27,17 @@ def test_however_they_are_cut(bodies: list[bytes], sizes: list[int]) -> None:
 def test_any_bytes(data: bytes) -> None:
     """Are messages, wait for more, or are refused."""
     try:
-        Frames().feed(data)
+        list(Frames().feed(data))
     except FrameError:
         return
+
+
+def test_what_came_before() -> None:
+    """A message is taken, whatever follows it."""
+    frames = Frames().feed(framed(b"{}") + b"\n")
+    assert next(frames) == b"{}"
+    with pytest.raises(FrameError):
+        next(frames)
 
 
 @pytest.mark.parametrize(
@@ -44,12 +52,12 @@ def test_any_bytes(data: bytes) -> None:
 def test_refused(data: bytes) -> None:
     """As soon as it can be seen."""
     with pytest.raises(FrameError):
-        Frames().feed(data)
+        list(Frames().feed(data))
 
 
 def test_limits() -> None:
     """A kilobyte of headers, and as many bytes as were agreed."""
     with pytest.raises(FrameError, match="too many bytes of headers"):
-        Frames().feed(b"Content-Length: 1\r\nContent-Type: " + b"x" * MOST_HEADER_BYTES)
+        list(Frames().feed(b"Content-Length: 1\r\nContent-Type: " + b"x" * MOST_HEADER_BYTES))
     with pytest.raises(FrameError, match="names 11 bytes, of which 10 may be"):
-        Frames(most_bytes=10).feed(b"Content-Length: 11\r\n\r\n")
+        list(Frames(most_bytes=10).feed(b"Content-Length: 11\r\n\r\n"))

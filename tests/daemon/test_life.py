@@ -137,6 +137,67 @@ def test_ends_in_the_middle_of_a_burst(daemon: Daemon) -> None:
     assert len(sessions(daemon)) == 100
 
 
+def test_ends_while_much_waits(daemon: Daemon) -> None:
+    """More is asked than is worked on at once, and the database is busy when the signal comes."""
+    connection = socket.socket(socket.AF_UNIX)
+    connection.connect(str(daemon.socket))
+    connection.settimeout(30)
+    with Store.open(daemon.database) as blocking, blocking.atomic():
+        blocking.connection.execute("CREATE TABLE busy(x)")
+        for number in range(300):
+            connection.sendall(framed(json.dumps(upsert(f"s{number}")).encode()))
+        connection.shutdown(socket.SHUT_WR)
+        time.sleep(0.3)
+        assert daemon.process is not None
+        daemon.process.send_signal(signal.SIGTERM)
+        time.sleep(0.3)
+    assert daemon.end() == 0
+    received = b""
+    while piece := connection.recv(65_536):
+        received += piece
+    connection.close()
+    assert received.count(b'"ok":true') == len(sessions(daemon)) >= 128
+
+
+def test_a_database_that_is_removed(daemon: Daemon) -> None:
+    """What is acknowledged is in the file that is there, which is made again."""
+    with Client(daemon.socket) as client:
+        client.call("upsertSession", session={"id": "before"})
+        for file in daemon.folder.glob("clankers.db*"):
+            file.unlink()
+        client.call("upsertSession", session={"id": "after"})
+    daemon.kill()
+    assert sessions(daemon) == {"after"}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "{",
+        "7",
+        '{"requests": [{"method": "upsertSession", "params": "x"}]}',
+        '{"requests": [{"method": "upsertSession", "params": {"session": {"id": "\\ud83d"}}}]}',
+        '{"requests": [{"method": "upsertSession", "params": {"session": {"id": 7}}}]}',
+        "[" * 100_000,
+    ],
+)
+def test_a_bad_file_in_the_spool(daemon: Daemon, content: str) -> None:
+    """Is set aside or taken; the daemon goes on, and takes what comes after it."""
+    spool = daemon.folder / "clankers" / "spool"
+    (spool / "0.json").mkdir(parents=True)
+    (spool / "1.json").write_text(content)
+    good = {"method": "upsertSession", "params": {"session": {"id": "good"}}}
+    (spool / "2.json").write_text(json.dumps({"database": None, "requests": [good]}))
+    until = time.monotonic() + 20
+    while (spool / "2.json").exists():
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    with Client(daemon.socket) as client:
+        client.call("upsertSession", session={"id": "a"})
+    assert {"good", "a"} <= sessions(daemon)
+    assert daemon.end() == 0
+
+
 def upsert(name: str) -> dict[str, Any]:
     params = {"session": {"id": name}}
     return {"jsonrpc": "2.0", "id": name, "method": "upsertSession", "params": params}
@@ -214,8 +275,16 @@ class TestClients:
             worker.join()
         assert len(sessions(daemon)) == 2_000
 
-    def test_one_that_fails_alone(self, daemon: Daemon) -> None:
-        """An upsert that cannot be stored takes none of its neighbours along."""
+    def test_a_large_array(self, daemon: Daemon) -> None:
+        """Is refused as a whole, so that nobody waits for it."""
+        asked = json.dumps([1] * 1_000_000).encode()
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.connect(str(daemon.socket))
+            connection.sendall(framed(asked))
+            assert b"more than 1,000 in an array" in connection.recv(65_536)
+
+    def test_a_nul(self, daemon: Daemon) -> None:
+        """Is a character as any other, and takes no neighbour along."""
         requests: list[dict[str, Any]] = [upsert(f"s{number}") for number in range(5)]
         requests[2]["params"]["session"]["title"] = "nul\x00"
         connection = socket.socket(socket.AF_UNIX)
@@ -373,7 +442,12 @@ class TestCommands:
     def test_unit_files(self, folder: Path) -> None:
         """What the system starts at login."""
         shown = self.run(folder, "daemon", "install", "--print").stdout
-        assert f"ExecStart={sys.executable} -m clankers_cli daemon\n" in shown
+        begin = f"ExecStart={sys.executable} -P -m clankers_cli daemon --socket {folder}"
+        assert begin in shown
+        assert "--db-path" in shown
+        given = ("--no-watch", "--log-level", "debug")
+        shown = self.run(folder, "daemon", *given, "install", "--print").stdout
+        assert "--log-level debug --no-watch\n" in shown
         place, content = unit_file(["/a b/python", "100%"], platform="darwin")
         assert place.name == "dev.clankers.daemon.plist"
         assert "<string>/a b/python</string>" in content
@@ -382,7 +456,20 @@ class TestCommands:
         environ = {**os.environ, "XDG_CONFIG_HOME": str(home)}
         command = [sys.executable, "-m", "clankers_cli", "daemon", "install"]
         subprocess.run(command, check=True, env=environ, capture_output=True)
-        unit = home / "systemd" / "user" / "clankers.service"
+        unit = home / "systemd" / "user" / "clankers-daemon.service"
         assert unit.exists()
         subprocess.run([*command, "--remove"], check=True, env=environ, capture_output=True)
         assert not unit.exists()
+        unit.write_text("mine")
+        for last in ((), ("--remove",)):
+            ran = subprocess.run([*command, *last], check=False, env=environ, capture_output=True)
+            assert b"is not ours" in ran.stderr
+        assert unit.read_text() == "mine"
+
+    def test_a_broken_configuration(self, folder: Path) -> None:
+        """Keeps nobody from asking how the daemon is, and from ending it."""
+        self.run(folder, "daemon", "start")
+        (folder / "clankers" / "clankers.json").write_text("{bad")
+        assert "ok" in self.run(folder, "daemon", "status").stdout
+        assert "listens at" in self.run(folder, "daemon", "logs").stdout
+        assert self.run(folder, "daemon", "stop").stdout == "ended\n"

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import shlex
+import sqlite3
 import subprocess
 import sys
 import time
@@ -13,7 +16,7 @@ import pytest
 from daemon.conftest import Daemon, daemon, folder, stopped  # noqa: F401  # fixtures
 from importing._transcripts import prompt, said
 
-from clankers.hooks import spool_folder, take_in
+from clankers.hooks import plan, spool_folder, take_in
 from clankers.store import Store
 from hooks.test_events import CALL, SESSION, event
 
@@ -150,19 +153,65 @@ def test_a_daemon_that_does_not_answer(database: Path, stopped: Daemon) -> None:
         assert len(spooled()) == 1
     until(lambda: calls(stopped.database) != [])
     with Store.open(stopped.database) as store:
-        take_in(store)
+        take_in(store, of_daemon=True)
     assert calls(stopped.database) == [(f"{SESSION}-toolu_1", True)]
 
 
 def test_the_daemon_takes_the_spool(daemon: Daemon) -> None:  # noqa: F811
-    """Soon after something is in it."""
+    """Soon after something for its database is in it."""
     data = daemon.folder / "clankers"
-    environ = {"CLANKERS_DATA_PATH": str(daemon.folder), "CLANKERS_DB_PATH": str(data / "none.db")}
-    hook(event("SessionStart"), **environ, CLANKERS_SOCKET_PATH=str(data / "none.sock"))
-    assert len(list((data / "spool").glob("*.json"))) == 1
+    environ = {
+        "CLANKERS_DATA_PATH": str(daemon.folder),
+        "CLANKERS_SOCKET_PATH": str(data / "none.sock"),
+    }
+    with Store.open(daemon.database) as store, store.atomic():
+        store.connection.execute("CREATE TABLE busy(x)")
+        hook(event("SessionStart"), **environ, CLANKERS_DB_PATH=str(daemon.database))
+        assert len(list((data / "spool").glob("*.json"))) == 1
     until(lambda: not list((data / "spool").glob("*.json")))
     with Store.open(daemon.database, read_only=True) as store:
         assert store.session(SESSION).project_name == "tidewatch"
+
+
+def test_a_broken_configuration(database: Path) -> None:
+    """Keeps the event in the spool."""
+    (database.parent / "clankers.json").write_text("{bad")
+    hook(event("SessionStart"))
+    assert len(spooled()) == 1
+
+
+def test_a_database_that_nobody_may_read_now(home: Path) -> None:
+    """One without a write-ahead log is locked for readers, too; a hook does not wait for it."""
+    with Store.open() as store:
+        path = store.path
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA journal_mode = DELETE")
+        connection.execute("BEGIN EXCLUSIVE")
+        began = time.monotonic()
+        hook(event("SessionStart"))
+        # Far less than the five seconds that others wait for a database.
+        assert time.monotonic() - began < 4
+    assert len(spooled()) == 1
+
+
+@pytest.mark.parametrize("name", ["json.py", "socket.py", "argparse.py", "clankers_cli.py"])
+def test_the_projects_own_files(home: Path, tmp_path: Path, name: str) -> None:
+    """Are not run, although an agent runs hooks in the project's folder."""
+    (tmp_path / name).write_text("raise SystemExit(2)")
+    settings = home / ".claude" / "settings.json"
+    settings.parent.mkdir()
+    plan("claude-code").apply()
+    command = json.loads(settings.read_text())["hooks"]["Stop"][0]["hooks"][0]["command"]
+    ran = subprocess.run(
+        shlex.split(command), input=b"{}", cwd=tmp_path, capture_output=True, check=False
+    )
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, b"", b"")
+
+
+@pytest.mark.parametrize("more", [["extra"], ["--bogus"], ["--db"]])
+def test_words_that_it_does_not_know(database: Path, more: list[str]) -> None:
+    """Claude Code takes an exit code of 2 for a veto, so that nothing may end with it."""
+    hook(event("SessionStart"), "claude-code", *more)
 
 
 @pytest.mark.parametrize("given", ["", "{nope", "[]", "7", "\x00", '{"session_id": 1}'])
@@ -172,14 +221,47 @@ def test_nonsense(given: str) -> None:
     assert spooled() == []
 
 
+def test_another_database(database: Path, tmp_path: Path) -> None:
+    """What belongs into one is not put into another."""
+    other = tmp_path / "other.db"
+    hook(event("SessionStart"), "--db", str(other))
+    assert len(spooled()) == 1
+    with Store.open(database) as store:
+        assert take_in(store) == 0
+    with Store.open(other) as store:
+        assert take_in(store) == 1
+        assert store.session(SESSION).source == "claude-code"
+    hook(event("SessionEnd"), "--db", str(other))
+    assert spooled() == []
+    with Store.open(other) as store:
+        assert store.session(SESSION).ended_at is not None
+
+
+def test_when_it_happened(home: Path) -> None:
+    """What waits in the spool is as old as it was; a session does not end before it begins."""
+    before = time.time_ns() // 1_000_000
+    hook(event("SessionStart"))
+    after = time.time_ns() // 1_000_000
+    time.sleep(0.05)
+    with Store.open() as store:
+        assert take_in(store) == 1
+        began = store.session(SESSION).created_at
+        assert began is not None
+        assert before <= began <= after
+
+
 def test_a_spool_that_is_damaged(database: Path) -> None:
     """A file that holds no event is set aside; the others are taken."""
     folder_ = spool_folder()
     folder_.mkdir()
     (folder_ / "1-broken.json").write_text("{")
-    (folder_ / "2-other.json").write_text('[{"method": "upsertSession", "params": {}}]')
+    (folder_ / "2-other.json").write_text(
+        '{"requests": [{"method": "upsertSession", "params": {}}]}'
+    )
     (folder_ / "3-unfinished.partial").write_text("[")
-    hook(event("SessionStart"), CLANKERS_DB_PATH="/nonexistent/x.db")
+    (folder_ / "4-good.json").write_text(
+        '{"requests": [{"method": "upsertSession", "params": {"session": {"id": "s"}}}]}'
+    )
     with Store.open(database) as store:
         assert take_in(store) == 1
     assert {path.name for path in (folder_ / "bad").iterdir()} == {"1-broken.json", "2-other.json"}
@@ -190,7 +272,7 @@ def test_starts_light() -> None:
     program = (
         "import sys, io\n"
         "sys.stdin = io.TextIOWrapper(io.BytesIO(sys.argv[1].encode()))\n"
-        "import clankers.hooks._deliver as d; d._asked = lambda requests: True\n"
+        "import clankers.hooks._deliver as d; d._asked = lambda requests, answers: True\n"
         "from clankers_cli.__main__ import main\n"
         "assert main(['hook']) == 0\n"
         "print(*({'apsw', 'attr', 'attrs', 'asyncio', 'clankers.models', 'msgspec', 'typing',\n"

@@ -36,6 +36,8 @@ _SWITCH_SECONDS = 0.0005
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _SECONDS_BETWEEN_TRIES = 30.0
 _HEARD_AT_MOST = 1_000
+_LOCK_TRIES = 10
+_LOCK_PAUSE = 0.01
 
 
 @frozen
@@ -142,7 +144,7 @@ def _alone(socket: Path) -> Iterator[None]:
     lock = os.open(lock_of(socket), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _lock(lock)
         except BlockingIOError:
             owner = os.pread(lock, 20, 0).decode(errors="replace").strip()
             raise DaemonError(
@@ -152,8 +154,18 @@ def _alone(socket: Path) -> Iterator[None]:
         os.ftruncate(lock, 0)
         os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
         yield
+        os.ftruncate(lock, 0)  # Its number may soon be another's.
     finally:
         os.close(lock)
+
+
+def _lock(file: int) -> None:
+    """Takes the lock; who only looks whether a daemon runs has it for a moment, too."""
+    for _try in range(_LOCK_TRIES - 1):
+        with suppress(BlockingIOError):
+            return fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        time.sleep(_LOCK_PAUSE)
+    return fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 class _Daemon:
@@ -162,6 +174,7 @@ class _Daemon:
     def __init__(self, options: Options, log: Log) -> None:
         self._options = options
         self._log = log
+        self._failure: BaseException | None = None
         self._began = time.monotonic()
         self._stop = threading.Event()
         # Watching looks at everything now and then; what is too much is found that way.
@@ -172,8 +185,25 @@ class _Daemon:
     async def run(self) -> None:
         options = self._options
         is_new = not options.database.exists()
-        writer = Writer(options.database)
+        ended = self._signalled()
+        writer = Writer(options.database, on_failure=lambda problem: self._fail(problem, ended))
         writer.start()
+        try:
+            await self._run(writer, ended, is_new=is_new)
+        finally:
+            writer.stop()
+            self._log.write("info", "ended")
+        if self._failure is not None:
+            raise DaemonError(f"the daemon ended by a mistake: {self._failure}")
+
+    def _fail(self, problem: BaseException, ended: asyncio.Event) -> None:
+        self._failure = problem
+        said = f"writing: unexpected {type(problem).__name__}: {problem}"
+        self._log.write("error", said, component="writer")
+        self._loop.call_soon_threadsafe(ended.set)
+
+    async def _run(self, writer: Writer, ended: asyncio.Event, *, is_new: bool) -> None:
+        options = self._options
         service = Service(
             writer,
             self._log,
@@ -182,7 +212,6 @@ class _Daemon:
             database=(str(options.database), is_new),
         )
         self._server = Server(options.socket, service.answer)
-        ended = self._signalled()
         await self._server.open()
         watching = threading.Thread(target=self._watch, name="clankers-watch")
         if options.watch:
@@ -193,15 +222,14 @@ class _Daemon:
         finally:
             self._stop.set()
             await self._server.close()
-            writer.stop()
             if options.watch:
                 await asyncio.to_thread(watching.join)
-            self._log.write("info", "ended")
 
     def _signalled(self) -> asyncio.Event:
         ended = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
         for number in _SIGNALS:
-            asyncio.get_running_loop().add_signal_handler(number, ended.set)
+            self._loop.add_signal_handler(number, ended.set)
         return ended
 
     async def _serve(self, ended: asyncio.Event) -> None:
@@ -244,6 +272,9 @@ class _Daemon:
                     )
             except ClankersError as problem:
                 self._log.write("error", f"watching: {problem}", component="watch")
+                # Mostly it is busy, or was replaced; the writer goes on with the new one soon.
+                self._stop.wait(_SECONDS_BETWEEN_LOOKS)
+                continue
             except Exception as problem:  # noqa: BLE001 - the edge of the thread
                 said = f"watching: unexpected {type(problem).__name__}: {problem}"
                 self._log.write("error", said, component="watch")

@@ -9,6 +9,11 @@ from __future__ import annotations
 
 import re
 
+TYPE_CHECKING = False  # typing itself is slow to import, and a hook frames its message
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 # One header of length, perhaps one of type, and an empty line.
 _HEADERS = re.compile(rb"Content-Length: ?([0-9]{1,8})\r\n(?:Content-Type: ?[\x20-\x7e]*\r\n)?\r\n")
 _BEGINNING = b"Content-Length:"
@@ -33,21 +38,21 @@ class Frames:
         """Whether a message has begun and not ended."""
         return self._length is not None or bool(self._held)
 
-    def feed(self, data: bytes) -> list[bytes]:
-        """The bodies that are whole now.
+    def feed(self, data: bytes) -> Iterator[bytes]:
+        """The bodies that are whole now, each as soon as it is asked for.
 
         Raises:
-            FrameError: a header is none of those that are known, or names too many bytes.
+            FrameError: a header is none of those that are known, or names too many bytes;
+                after the bodies that come before it.
         """
         self._held += data
-        bodies = []
         while self._has_headers() and self._length is not None:
             if len(self._held) < self._length:
                 break
-            bodies.append(bytes(self._held[: self._length]))
+            body = bytes(self._held[: self._length])
             del self._held[: self._length]
             self._length = None
-        return bodies
+            yield body
 
     def _has_headers(self) -> bool:
         if self._length is not None:

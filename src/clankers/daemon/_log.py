@@ -6,6 +6,7 @@ import json
 import os
 import re
 import sys
+import threading
 import time
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, TextIO
@@ -33,13 +34,22 @@ class Log:
         self._least = _rank(level)
         self._date = ""
         self._file: TextIO | None = None
+        self._is_open = False
+        self._turning = threading.Lock()
 
     def open(self) -> None:
         """Makes the folder, private to its owner; raises OSError where that cannot be."""
         _paths.make_private_dir(self._folder)
         self._turn(time.strftime("%Y-%m-%d"))
+        self._is_open = True
 
     def close(self) -> None:
+        """From now on entries go to standard error."""
+        with self._turning:
+            self._is_open = False
+            self._shut()
+
+    def _shut(self) -> None:
         if self._file is not None:
             self._file.close()
             self._file = None
@@ -68,21 +78,27 @@ class Log:
         if context is not None:
             entry["context"] = context
         line = json.dumps(entry, ensure_ascii=True) + "\n"
-        try:
-            self._current().write(line)
-        except OSError:
-            sys.stderr.write(line)
+        with self._turning:
+            try:
+                self._current().write(line)
+            except (OSError, ValueError):  # A file that could not be made again is closed.
+                sys.stderr.write(line)
 
     def _current(self) -> TextIO:
-        if self._file is None:
+        if not self._is_open:
             return sys.stderr
-        if (date := time.strftime("%Y-%m-%d")) != self._date:
+        date = time.strftime("%Y-%m-%d")
+        if self._file is None or date != self._date or not os.path.exists(self._path(date)):
+            _paths.make_private_dir(self._folder)
             self._turn(date)
-        return self._file
+        return self._file or sys.stderr
+
+    def _path(self, date: str) -> Path:
+        return self._folder / f"clankers-{date}.jsonl"
 
     def _turn(self, date: str) -> None:
-        self.close()
-        path = self._folder / f"clankers-{date}.jsonl"
+        self._shut()
+        path = self._path(date)
         made = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         # A line at a time, so that whoever follows the file sees whole ones.
         self._file = open(made, "w", encoding="utf-8", buffering=1)  # noqa: SIM115 - until it turns

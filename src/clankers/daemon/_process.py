@@ -26,7 +26,7 @@ _SECONDS_TO_START = 20.0
 _SECONDS_TO_STOP = 60.0
 _PAUSE = 0.05
 _OUTPUT = "daemon.out"
-_NAME = "clankers"
+_NAME = "clankers-daemon"
 _LABEL = "dev.clankers.daemon"
 _PROGRAM = """
 import sys
@@ -55,11 +55,12 @@ def start(options: Options) -> int:
     output = options.logs / _OUTPUT
     with open(os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as said:
         process = subprocess.Popen(  # noqa: S603 - our own program
-            [sys.executable, "-c", _PROGRAM, *map(str, words), watch],
+            [sys.executable, "-P", "-c", _PROGRAM, *map(str, words), watch],
             stdin=subprocess.DEVNULL,
             stdout=said,
             stderr=said,
             start_new_session=True,
+            cwd="/",
         )
     until = time.monotonic() + _SECONDS_TO_START
     while time.monotonic() < until:

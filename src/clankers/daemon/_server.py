@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 MOST_CONNECTIONS = 512
 # What a connection may have unanswered; until then nothing more of it is read.
 MOST_UNANSWERED = 128
+MOST_BYTES_UNANSWERED = 32 * 1024 * 1024
+# The same of all connections together.
+MOST_OF_ALL = 16_384
+MOST_BYTES_OF_ALL = 128 * 1024 * 1024
 # A message that has begun must end within this; a connection may be idle much longer.
 SECONDS_WITHIN = 30.0
 SECONDS_IDLE = 600.0
@@ -40,6 +44,7 @@ class Server:
         self._server: asyncio.Server | None = None
         self._connections: set[asyncio.Task[None]] = set()
         self._identity: tuple[int, int] | None = None
+        self._allowance = _Allowance(MOST_OF_ALL, MOST_BYTES_OF_ALL)
 
     async def open(self) -> None:
         """Begins to listen; a socket that a dead daemon left is replaced.
@@ -58,10 +63,9 @@ class Server:
         finally:
             os.umask(before)
         os.chmod(self.path, stat.S_IRUSR | stat.S_IWUSR)
-        listening.listen(_BACKLOG)
         listening.setblocking(False)
         self._identity = self._found()
-        self._server = await asyncio.start_unix_server(self._take, sock=listening)
+        self._server = await asyncio.start_unix_server(self._take, sock=listening, backlog=_BACKLOG)
 
     async def keep(self) -> None:
         """Listens again where somebody removed the socket."""
@@ -72,7 +76,8 @@ class Server:
     async def close(self) -> None:
         """Takes no more, answers what was asked, and removes the socket."""
         if self._found() == self._identity:
-            self.path.unlink(missing_ok=True)
+            with suppress(OSError):
+                self.path.unlink()
         await self._shut()
         for connection in self._connections:
             connection.cancel()
@@ -91,7 +96,7 @@ class Server:
     def _found(self) -> tuple[int, int] | None:
         try:
             status = os.stat(self.path, follow_symlinks=False)
-        except FileNotFoundError:
+        except OSError:
             return None
         return status.st_dev, status.st_ino
 
@@ -102,70 +107,104 @@ class Server:
             return
         self._connections.add(task)
         try:
-            await _Connection(reader, writer, self._answer).run()
+            await _Connection(reader, writer, self._answer, self._allowance).run()
         finally:
             self._connections.discard(task)
+
+
+class _Allowance:
+    """How many requests, and how many bytes of them, may be unanswered at once."""
+
+    def __init__(self, count: int, size: int) -> None:
+        self._count = count
+        self._size = size
+        self._has_eased = asyncio.Event()
+        self._held = 0
+        self._bytes = 0
+
+    async def take(self, size: int) -> None:
+        """Waits until there is room; a request that stands alone always has it."""
+        while self._held and (self._held >= self._count or self._bytes + size > self._size):
+            self._has_eased.clear()
+            await self._has_eased.wait()
+        self._held += 1
+        self._bytes += size
+
+    def give(self, size: int) -> None:
+        self._held -= 1
+        self._bytes -= size
+        self._has_eased.set()
 
 
 class _Connection:
     """One client: messages are answered in their order, though worked on at once."""
 
     def __init__(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, answer: Answer
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        answer: Answer,
+        allowance: _Allowance,
     ) -> None:
         self._reader = reader
         self._writer = writer
         self._answer = answer
         self._frames = Frames()
-        self._asked: asyncio.Queue[asyncio.Task[bytes | None] | None] = asyncio.Queue(
-            MOST_UNANSWERED
-        )
+        # What is to be answered in this order, and the bytes that it was asked in.
+        self._asked: asyncio.Queue[tuple[asyncio.Task[bytes | None], int] | None] = asyncio.Queue()
+        self._allowances = (_Allowance(MOST_UNANSWERED, MOST_BYTES_UNANSWERED), allowance)
 
     async def run(self) -> None:
-        """Until the client is done, and has its answers where it waits for them."""
-        sending = asyncio.create_task(self._send_all())
-        try:
-            await self._read_all()
-        except (FrameError, OSError, TimeoutError):
-            pass  # It is dropped, and others are served.
-        finally:
-            await self._end(sending)
+        """Until the client is done, and has its answers where it waits for them.
 
-    async def _end(self, sending: asyncio.Task[None]) -> None:
-        """Also when the daemon ends: what was asked is done and answered."""
-        with suppress(asyncio.CancelledError):
-            await self._asked.put(None)
-            await asyncio.shield(sending)
-        if not sending.done():
-            await sending
+        When it is cancelled it reads no more; what was asked is done and answered.
+        """
+        sending = asyncio.create_task(self._send_all())
+        with suppress(FrameError, OSError, TimeoutError, asyncio.CancelledError):
+            await self._read_all()
+        self._asked.put_nowait(None)
+        await sending
         with suppress(OSError):
             self._writer.close()
 
     async def _read_all(self) -> None:
+        now = asyncio.get_running_loop().time
+        began = now()
         while True:
-            seconds = SECONDS_WITHIN if self._frames.is_within else SECONDS_IDLE
-            async with asyncio.timeout(seconds):
+            until = began + SECONDS_WITHIN if self._frames.is_within else now() + SECONDS_IDLE
+            async with asyncio.timeout_at(until):
                 piece = await self._reader.read(_PIECE)
             if not piece:
                 return
+            if not self._frames.is_within:
+                began = now()
             for body in self._frames.feed(piece):
-                await self._asked.put(asyncio.create_task(self._call(body)))
+                for allowance in self._allowances:
+                    await allowance.take(len(body))
+                task = asyncio.create_task(self._call(body))
+                self._asked.put_nowait((task, len(body)))
+                began = now()
 
     async def _call(self, body: bytes) -> bytes | None:
         return await self._answer(body)
 
     async def _send_all(self) -> None:
         is_there = True
-        while (task := await self._asked.get()) is not None:
+        while (asked := await self._asked.get()) is not None:
+            task, size = asked
             answer = await task
-            if answer is None or not is_there:
-                continue
             try:
-                self._writer.write(framed(answer))
-                async with asyncio.timeout(SECONDS_TO_SEND):
-                    await self._writer.drain()
+                if answer is not None and is_there:
+                    self._writer.write(framed(answer))
+                    async with asyncio.timeout(SECONDS_TO_SEND):
+                        await self._writer.drain()
             except (OSError, TimeoutError):
-                is_there = False  # Gone without waiting: what it asked is done all the same.
+                # Gone without waiting, or not reading: what it asked is done all the same.
+                is_there = False
+                self._writer.transport.abort()
+            finally:
+                for allowance in self._allowances:
+                    allowance.give(size)
 
 
 def check_place(path: Path) -> None:
@@ -183,6 +222,11 @@ def check_place(path: Path) -> None:
         folder = os.stat(path.parent)
     except OSError as problem:
         raise DaemonError(f"{path.parent} cannot be used: {problem.strerror}") from problem
+    if folder.st_uid not in (os.geteuid(), 0):
+        raise DaemonError(
+            f"{path.parent} belongs to another user, who could put a socket of theirs there",
+            hint="name another path with --socket",
+        )
     if folder.st_mode & _OTHERS_WRITE:
         raise DaemonError(
             f"others may write in {path.parent}, and could put a socket of theirs there",

@@ -25,6 +25,7 @@ METHOD_NOT_FOUND = -32601
 INVALID_PARAMS = -32602
 INTERNAL_ERROR = -32603
 INVALID_PAYLOAD = 4001
+MOST_TOGETHER = 1_000
 _UNANSWERED = object()
 
 
@@ -69,8 +70,9 @@ class Service:
         if not isinstance(asked, list):
             answer = await self._one(asked)
             return None if answer is _UNANSWERED else _encoded(answer)
-        if not asked:
-            return _encoded(_error(None, INVALID_REQUEST, "invalid request: an empty array"))
+        if not asked or len(asked) > MOST_TOGETHER:
+            wrong = "more than 1,000 in an array" if asked else "an empty array"
+            return _encoded(_error(None, INVALID_REQUEST, f"invalid request: {wrong}"))
         answers = await asyncio.gather(*map(self._one, asked))
         given = [one for one in answers if one is not _UNANSWERED]
         return _encoded(given) if given else None

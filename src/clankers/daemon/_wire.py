@@ -15,11 +15,18 @@ if TYPE_CHECKING:
     Check = Callable[[str, Any], Any]
 
 _LARGEST = 2**63 - 1
+# Dollars; thousands of them can be summed up in millionths.
+_LARGEST_COST = 1_000_000_000
 
 
 def _text(name: str, value: Any) -> str:
     if not isinstance(value, str):
         raise InvalidParamsError(f"invalid params: {name} must be a string")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        # Half of a UTF-16 pair, which JavaScript leaves where it cuts a text, cannot be stored.
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     return value
 
 
@@ -34,6 +41,9 @@ def _integer(name: str, value: Any) -> int:
 def _number(name: str, value: Any) -> float:
     if not isinstance(value, int | float) or isinstance(value, bool):
         raise InvalidParamsError(f"invalid params: {name} must be a number")
+    # Also refuses infinity, which 1e400 is read as, and what is no number.
+    if not abs(value) <= _LARGEST_COST:
+        raise InvalidParamsError(f"invalid params: {name} must be at most {_LARGEST_COST:,}")
     return float(value)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections import deque
 from concurrent.futures import Future
@@ -14,7 +15,7 @@ from clankers.hooks import take_in
 from clankers.store import Store
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from clankers.daemon._wire import Live
@@ -32,10 +33,15 @@ class Writer:
 
     What is put while it writes waits for its next transaction. An upsert that cannot be
     stored fails alone.
+
+    Args:
+        on_failure: called in the thread when that ends by a mistake; what is put then fails.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, on_failure: Callable[[BaseException], object]) -> None:
         self._path = path
+        self._on_failure = on_failure
+        self._taken_at = 0.0
         self._waiting: deque[tuple[Live, Future[None]]] = deque()
         self._wake = threading.Condition()
         self._is_ending = False
@@ -55,6 +61,8 @@ class Writer:
         """Writes a record; the future is done when it is committed."""
         done: Future[None] = Future()
         with self._wake:
+            if self._is_ending:
+                raise StoreError("the daemon is ending", hint="try again in a moment")
             self._waiting.append((record, done))
             self._wake.notify()
         return done
@@ -68,45 +76,72 @@ class Writer:
 
     def _run(self) -> None:
         try:
-            store = Store.open(self._path)
+            self._store = self._open()
         except BaseException as problem:  # noqa: BLE001 - raised again by start()
             self._opened.set_exception(problem)
             return
         self._opened.set_result(None)
-        with store:
-            self._take_in(store)
-            while (batch := self._next(store)) is not None:
-                self._write(store, batch)
-            with suppress(ClankersError):
-                store.update_index()
+        try:
+            self._take_in()
+            while (batch := self._next()) is not None:
+                self._write(batch)
+        except BaseException as problem:  # noqa: BLE001 - the edge of the thread
+            self._fail(problem)
+        with suppress(ClankersError):
+            self._store.update_index()
+        self._store.close()
 
-    def _next(self, store: Store) -> list[tuple[Live, Future[None]]] | None:
+    def _open(self) -> Store:
+        store = Store.open(self._path)
+        self._identity = _identity(self._path)
+        return store
+
+    def _fail(self, problem: BaseException) -> None:
+        """Nobody may wait for a thread that is gone."""
+        with self._wake:
+            self._is_ending = True
+            waiting, self._waiting = self._waiting, deque()
+        for _record, done in waiting:
+            done.set_exception(problem)
+        self._on_failure(problem)
+
+    def _next(self) -> list[tuple[Live, Future[None]]] | None:
         """What waits, at most so much; None at the end. While nothing does, the rest is done."""
         is_indexed = False
         idle_since = monotonic()
         while True:
             with self._wake:
+                is_late = monotonic() - self._taken_at > _SECONDS_BETWEEN_LOOKS
                 if not self._waiting and not self._is_ending:
                     self._wake.wait(_SECONDS_BETWEEN_LOOKS)
-                if self._waiting:
+                if self._waiting and not is_late:
                     count = min(len(self._waiting), _MOST_TOGETHER)
                     return [self._waiting.popleft() for _one in range(count)]
-                if self._is_ending:
+                if self._is_ending and not self._waiting:
                     return None
-            self._take_in(store)
+            self._take_in()
             if not is_indexed and monotonic() - idle_since > _INDEX_AFTER:
                 is_indexed = True
                 with suppress(ClankersError):  # The next search does it.
-                    store.update_index()
+                    self._store.update_index()
 
-    def _take_in(self, store: Store) -> None:
+    def _take_in(self) -> None:
         """What hooks could not wait to see stored."""
+        self._taken_at = monotonic()
         with suppress(ClankersError, OSError):  # It stays in the spool.
-            take_in(store)
+            self._look()
+            take_in(self._store, of_daemon=True)
 
-    def _write(self, store: Store, batch: list[tuple[Live, Future[None]]]) -> None:
+    def _look(self) -> None:
+        """Goes on with the file that is there now; what is written into another is lost."""
+        if _identity(self._path) != self._identity:
+            self._store.close()
+            self._store = self._open()
+
+    def _write(self, batch: list[tuple[Live, Future[None]]]) -> None:
         try:
-            _patiently(store, [record for record, _done in batch])
+            self._look()
+            _patiently(self._store, [record for record, _done in batch])
         except Exception as problem:  # noqa: BLE001 - told to whoever asked
             if len(batch) == 1 or isinstance(problem, StoreError):
                 for _record, done in batch:
@@ -114,7 +149,7 @@ class Writer:
                 return
             # One of them cannot be stored; the others have a right to be.
             for one in batch:
-                self._write(store, [one])
+                self._write([one])
             return
         for _record, done in batch:
             done.set_result(None)
@@ -128,3 +163,11 @@ def _patiently(store: Store, records: Sequence[Live]) -> None:
         except DatabaseBusyError:
             if monotonic() > until:
                 raise
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino

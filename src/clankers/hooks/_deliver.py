@@ -14,6 +14,7 @@ TYPE_CHECKING = False  # typing itself is slow to import
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
     from typing import Any
 
 # The daemon answers within a few milliseconds unless the database is busy.
@@ -21,10 +22,14 @@ _SECONDS = 0.04
 _ENOUGH = 4_096
 
 
-def deliver(requests: Sequence[dict[str, Any]]) -> str:
+def deliver(requests: Sequence[dict[str, Any]], *, database: Path | None = None) -> str:
     """Hands requests to the daemon, or stores them, or leaves them in the spool; which of these.
 
     Those without an id are for a daemon alone; where none runs they are dropped.
+
+    Args:
+        requests: as `requests_of` gives them.
+        database: stores them there, whether a daemon runs or not.
 
     Raises:
         OSError: not even the spool can be written.
@@ -32,14 +37,16 @@ def deliver(requests: Sequence[dict[str, Any]]) -> str:
     if not requests:
         return "nothing"
     kept = [one for one in requests if "id" in one]
-    if (answer := _asked(requests, answers=len(kept))) is not None:
-        if answer:
-            return "daemon"
-    elif kept and _stored(kept):
-        return "database"
+    answer = None if database is not None else _asked(requests, answers=len(kept))
+    if answer:
+        return "daemon"
     if not kept:
         return "nothing"
-    leave(kept)
+    if answer is None:
+        database = database or _configured()
+        if database is not None and _stored(kept, database):
+            return "database"
+    leave(kept, database)
     return "spool"
 
 
@@ -69,18 +76,27 @@ def _asked(requests: Sequence[dict[str, Any]], *, answers: int) -> bool | None:
     return True
 
 
-def _stored(requests: Sequence[dict[str, Any]]) -> bool:
-    """Writes into the database, if that can be done at once and needs no migration."""
+def _configured() -> Path | None:
     from clankers.config import Config
+    from clankers.errors import ClankersError
+
+    try:
+        return Config.load().database_path()
+    except (ClankersError, OSError):
+        return None
+
+
+def _stored(requests: Sequence[dict[str, Any]], database: Path) -> bool:
+    """Writes into the database, if that can be done at once and needs no migration."""
     from clankers.daemon import UPSERTS
     from clankers.errors import ClankersError
     from clankers.store import Store
 
-    path = Config.load().database_path()
     try:
-        Store.open(path, read_only=True).close()  # Refuses an older schema.
-        with Store.open(path, create=False, busy_timeout_ms=1) as store:
+        # Refuses an older schema, and waits for nobody.
+        Store.open(database, read_only=True, busy_timeout_ms=1).close()
+        with Store.open(database, create=False, busy_timeout_ms=1) as store:
             store.upsert_live([UPSERTS[one["method"]].read(one["params"]) for one in requests])
-    except ClankersError:
+    except (ClankersError, OSError):
         return False
     return True

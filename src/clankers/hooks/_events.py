@@ -71,10 +71,10 @@ def _worker(session: str, event: Mapping[str, Any]) -> str:
 def _session(
     agent: str, session: str, event: Mapping[str, Any], name: object, now: int
 ) -> dict[str, Any]:
-    """When it began and what it was used for its transcript says."""
+    """What it was used for its transcript says."""
     roots = event.get("workspace_roots")
     folder = event.get("cwd") or (roots[0] if isinstance(roots, list) and roots else None)
-    told: dict[str, Any] = {"id": session, "source": agent}
+    told: dict[str, Any] = {"id": session, "source": agent, "createdAt": now}
     if isinstance(folder, str) and folder:
         told["projectPath"] = folder
         told["projectName"] = os.path.basename(folder.rstrip("/"))

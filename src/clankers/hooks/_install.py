@@ -141,7 +141,8 @@ def plan(agent: str, *, remove: bool = False, command: Sequence[str] | None = No
     path = _place(known)
     before = _read(path)
     settings = _parsed(path, before)
-    words = command or (sys.executable, "-m", "clankers_cli")
+    # Without -P a file of the project that the agent works in could pass for one of Python's.
+    words = command or (sys.executable, "-P", "-m", "clankers_cli")
     line = shlex.join([*words, "hook", agent])
     hooks = _without_ours(path, settings.get("hooks", {}))
     if not remove:

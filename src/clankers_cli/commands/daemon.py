@@ -55,11 +55,17 @@ def _options(args: Namespace) -> daemon.Options:
     if args.db_path is not None:
         args.db = args.db_path
     return daemon.options(
-        socket=None if args.socket is None else Path(args.socket).expanduser().absolute(),
+        socket=_socket(args),
         database=_context.database_path(args).absolute(),
         log_level=args.log_level,
         watch=not args.no_watch,
     )
+
+
+def _socket(args: Namespace) -> Path:
+    """Without the configuration, which may be broken."""
+    given = None if args.socket is None else Path(args.socket).expanduser()
+    return daemon.options(socket=given).socket
 
 
 def _run(args: Namespace) -> int:
@@ -76,17 +82,17 @@ def _start(args: Namespace) -> int:
 
 
 def _stop(args: Namespace) -> int:
-    print("ended" if daemon.stop(_options(args).socket) else "no daemon runs")
+    print("ended" if daemon.stop(_socket(args)) else "no daemon runs")
     return 0
 
 
 def _status(args: Namespace) -> int:
-    options = _options(args)
-    found = daemon.status(options.socket)
+    socket = _socket(args)
+    found = daemon.status(socket)
     if args.json:
         write_report_json(sys.stdout, {"running": found is not None, **(found or {})})
     elif found is None:
-        print(f"no daemon runs at {visible(str(options.socket))}")
+        print(f"no daemon runs at {visible(str(socket))}")
     else:
         for name, value in found.items():
             shown = ", ".join(map(str, value)) if isinstance(value, list) else value
@@ -95,7 +101,7 @@ def _status(args: Namespace) -> int:
 
 
 def _logs(args: Namespace) -> int:
-    folder = _options(args).logs
+    folder = daemon.options().logs
     files = sorted(folder.glob("clankers-*.jsonl"))
     if not files:
         raise ClankersError(f"there is no log in {folder}", hint="a daemon writes one")
@@ -106,20 +112,42 @@ def _logs(args: Namespace) -> int:
 
 
 def _install(args: Namespace) -> int:
-    command = [sys.executable, "-m", "clankers_cli", "daemon"]
-    for option in ("socket", "data_root", "db_path"):
-        if (given := getattr(args, option)) is not None:
-            command += [f"--{option.replace('_', '-')}", str(Path(given).expanduser().absolute())]
-    place, content = daemon.unit_file(command)
+    place, content = daemon.unit_file(_command(args))
     if args.print:
         print(content, end="")
     elif args.remove:
+        _check_ours(place)
+        print(f"{'removed' if place.exists() else 'there is no'} {visible(str(place))}")
         place.unlink(missing_ok=True)
-        print(f"removed {visible(str(place))}")
     else:
+        _check_ours(place)
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_text(content, encoding="utf-8")
         print(f"wrote {visible(str(place))}")
         if sys.platform != "darwin":
-            print("'systemctl --user enable --now clankers' starts it, now and at each login")
+            name = place.stem
+            print(f"'systemctl --user enable --now {name}' starts it, now and at each login")
     return 0
+
+
+def _command(args: Namespace) -> list[str]:
+    """A daemon as this one would be, wherever it is started."""
+    options = _options(args)
+    command = [sys.executable, "-P", "-m", "clankers_cli", "daemon"]
+    if args.data_root is not None:
+        command += ["--data-root", str(Path(args.data_root).expanduser().absolute())]
+    command += ["--socket", str(options.socket), "--db-path", str(options.database)]
+    if options.log_level != "info":
+        command += ["--log-level", options.log_level]
+    return command if options.watch else [*command, "--no-watch"]
+
+
+def _check_ours(place: Path) -> None:
+    try:
+        content = place.read_text(encoding="utf-8", errors="replace")
+    except FileNotFoundError:
+        return
+    if "clankers_cli" not in content:
+        raise ClankersError(
+            f"{place} is not ours", hint="it was left as it is; move it away to go on"
+        )
