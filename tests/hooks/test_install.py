@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+import hypothesis
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from clankers.errors import ConfigError
 from clankers.hooks import plan
@@ -65,6 +68,92 @@ def test_there_and_back(settings: Path, indent: int | str, end: str) -> None:
     assert settings.read_text() == before
 
 
+ODD = {
+    "comments": '{\n  // mine\n  "model": "opus", /* why */\n  "hooks": {\n    // none yet\n    "Stop": [{"hooks": [{"command": "say"}]}]\n  }\n}\n',
+    "trailing commas": '{\n  "a": [1,],\n  "hooks": {\n    "Stop": [\n      {"hooks": [{"command": "say"}]},\n    ],\n  },\n}\n',
+    "numbers": '{"a": 3.0e1, "b": 1e400, "c": 0.10000000000000000001, "d": 1.10}',
+    "escapes": '{"a": "caf\\u00e9 é", "b": "http:\\/\\/x", "c": "\\ud83d"}',
+    "twice": '{"model": "x", "model": "y"}\n',
+    "minified": '{"a":{"b":[1,2]},"c":null}',
+    "blank lines": '\n{\n\n    "a": [1, 2],\n\n    "b": {}\n\n}\n\n',
+    "tabs and carriage returns": '{\r\n\t"a": 1,\r\n\t"b": [\r\n\t\t2\r\n\t]\r\n}\r\n',
+    "a byte order mark": '\ufeff{\n  "a": 1\n}\n',
+    "empty": "{}",
+    "nearly empty": "{}\n",
+    "theirs in one line": '{"hooks": {"Stop": [{"hooks": [{"command": "say"}]}]}, "z": 1}',
+    "like ours": '{"hooks": {"Stop": [{"hooks": [{"command": "/x/clankers-cli/notify.sh my hook done"}]}]}}',
+    "another's": '{"hooks": {"Stop": [{"hooks": [{"command": "clankers-cli ok && notify hook claude-code"}]}]}}',
+}
+
+
+@pytest.mark.parametrize("before", ODD.values(), ids=ODD)
+def test_odd_writing(settings: Path, before: str) -> None:
+    """What people write stays as they wrote it, and every line of it is there meanwhile."""
+    settings.write_bytes(before.encode())
+    install()
+    once = settings.read_bytes().decode()
+    assert once.count("clankers-cli hook claude-code") == 9
+    kept = iter(once)
+    assert all(letter in kept for letter in before.rstrip())
+    install()
+    assert settings.read_bytes().decode() == once
+    install(remove=True)
+    assert settings.read_bytes().decode() == before
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    max_leaves=8,
+)  # fmt: skip
+HOOKS = st.dictionaries(
+    st.sampled_from(["Stop", "Other", "PreToolUse"]),
+    st.lists(st.builds(lambda word: {"hooks": [{"command": word}]}, st.text(max_size=5)), min_size=1, max_size=2),
+    min_size=1,
+)  # fmt: skip
+
+
+@given(
+    st.dictionaries(st.text(max_size=3), VALUES, max_size=4),
+    st.none() | HOOKS,
+    st.sampled_from([None, 0, 1, 4, "\t"]),
+)
+@hypothesis.settings(suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture])
+def test_any_settings(
+    settings: Path, others: dict[str, Any], hooks: dict[str, Any] | None, indent: int | str | None
+) -> None:
+    """With ours they are what an own reader of JSON expects; without them what they were."""
+    given_ = {**others, **({} if hooks is None else {"hooks": hooks})}
+    before = json.dumps(given_, indent=indent)
+    settings.write_text(before)
+    install()
+    after = json.loads(settings.read_text())
+    found = after.pop("hooks")
+    assert after == others
+    for event, entries in (hooks or {}).items():
+        assert found[event][: len(entries)] == entries
+    assert sum(len(entries) for entries in found.values()) == 9 + sum(
+        map(len, (hooks or {}).values())
+    )
+    install(remove=True)
+    assert settings.read_text() == before
+
+
+def test_among_theirs(settings: Path) -> None:
+    """Ours in a group of theirs is found as well; their command stays."""
+    group = [
+        {"hooks": [{"command": "/opt/py -m clankers_cli hook claude-code"}, {"command": "say"}]}
+    ]
+    settings.write_text(json.dumps({"hooks": {"Stop": group, "Gone": group}}))
+    install()
+    found = json.loads(settings.read_text())["hooks"]
+    assert found["Gone"] == [{"hooks": [{"command": "say"}]}]
+    assert [len(one["hooks"]) for one in found["Stop"]] == [1, 1]
+    install(remove=True)
+    theirs = [{"hooks": [{"command": "say"}]}]
+    assert json.loads(settings.read_text()) == {"hooks": {"Stop": theirs, "Gone": theirs}}
+
+
 def test_a_file_that_is_not_there(settings: Path) -> None:
     """Is made, private to its owner; taken out, nothing of ours is left."""
     install()
@@ -86,7 +175,19 @@ def test_mode_and_link(settings: Path, tmp_path: Path) -> None:
     assert {path.name for path in tmp_path.iterdir()} == {"dotfiles.json", "home"}
 
 
-@pytest.mark.parametrize("content", ["{nope", "[]", '{"hooks": []}', '{"hooks": {"Stop": {}}}'])
+@pytest.mark.parametrize(
+    "content",
+    [
+        "{nope",
+        "[]",
+        "{} {}",
+        '{"a": 1 "b": 2}',
+        '{"hooks": []}',
+        '{"hooks": null}',
+        '{"hooks": {"Stop": {}}}',
+        '{"a": ' + "[" * 100_000,
+    ],
+)
 def test_what_cannot_be_merged(settings: Path, content: str) -> None:
     """Is refused and left as it is."""
     settings.write_text(content)

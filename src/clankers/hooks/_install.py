@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import difflib
-import json
 import os
-import re
 import shlex
 import stat
 import sys
@@ -14,12 +12,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from clankers import _paths
 from clankers.errors import ConfigError
+from clankers.hooks._jsonc import added, parsed, removed
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
+
+    from clankers.hooks._jsonc import Node
 
 _SECONDS = 5
-_OURS = re.compile(r"clankers(-cli|_cli)\b.* hook ")
+_PROGRAM = "clankers-cli"
+# What is made where there is no file.
+_NEW = "{}\n"
 _PLUGIN = Path(__file__).with_name("opencode.js")
 _PLUGIN_MARK = "// clankers: "
 _WITH_MATCHER = frozenset({"PreToolUse", "PostToolUse", "PostToolUseFailure"})
@@ -140,22 +143,19 @@ def plan(agent: str, *, remove: bool = False, command: Sequence[str] | None = No
     known = _AGENTS[agent]
     path = _place(known)
     before = _read(path)
-    settings = _parsed(path, before)
     # Without -P a file of the project that the agent works in could pass for one of Python's.
     words = command or (sys.executable, "-P", "-m", "clankers_cli")
     line = shlex.join([*words, "hook", agent])
-    hooks = _without_ours(path, settings.get("hooks", {}))
-    if not remove:
-        if known.is_flat:
-            settings.setdefault("version", 1)
-        for event in known.events:
-            hooks[event] = [*hooks.get(event, []), _entry(known, event, line)]
-    if hooks:
-        settings["hooks"] = hooks
-    else:
-        settings.pop("hooks", None)
-    after = _written(settings, before)
-    return Installation(path, before, before if _parsed(path, before) == settings else after)
+    try:
+        if not remove and _is_installed(before, known, agent, line):
+            return Installation(path, before, before)
+        after = _without_ours(before if before.strip() else _NEW, agent)
+        after = after if remove else _with_ours(after, known, line)
+    except (ValueError, RecursionError) as problem:
+        raise ConfigError(
+            f"{path} cannot be changed: {problem}", hint="it was left as it is"
+        ) from problem
+    return Installation(path, before, after if before.strip() or not remove else before)
 
 
 def _plugin(*, remove: bool) -> Installation:
@@ -184,36 +184,82 @@ def _read(path: Path) -> str:
         raise ConfigError(f"{path} cannot be read: {problem}") from problem
 
 
-def _parsed(path: Path, text: str) -> dict[str, Any]:
+def _hooks_of(root: Node) -> dict[str, Node]:
+    """The lists of hooks, by their events.
+
+    Raises:
+        ValueError: the settings are not as agents read them.
+    """
+    if not root.is_object:
+        raise ValueError("it is no JSON object")
+    hooks = root.member("hooks")
+    if hooks is None:
+        return {}
+    if not hooks.is_object or not all(one.is_list for one in hooks.children or ()):
+        raise ValueError('"hooks" must be an object that holds a list for each event')
+    return {str(one.key): one for one in hooks.children or ()}
+
+
+def _is_installed(text: str, known: _Agent, agent: str, line: str) -> bool:
+    """Whether each of the events has our hook once, and no other has it."""
+    found = [
+        (str(chain[1][1].key), command.value)
+        for chain in _ours(parsed(text if text.strip() else _NEW), agent)
+        if (command := chain[-1][1].member("command")) is not None
+    ]
+    return sorted(found) == sorted((event, line) for event in known.events)
+
+
+def _with_ours(text: str, known: _Agent, line: str) -> str:
+    if known.is_flat and parsed(text).member("version") is None:
+        text = added(text, parsed(text), 1, "version")
+    if parsed(text).member("hooks") is None:
+        text = added(text, parsed(text), {}, "hooks")
+    for event in known.events:
+        root = parsed(text)
+        entry = _entry(known, event, line)
+        if (entries := _hooks_of(root).get(event)) is not None:
+            text = added(text, entries, entry)
+        elif (hooks := root.member("hooks")) is not None:
+            text = added(text, hooks, [entry], event)
+    return text
+
+
+def _without_ours(text: str, agent: str) -> str:
+    """What only held a hook of ours goes with it."""
+    while chain := next(_ours(parsed(text), agent), None):
+        while len(chain) > 1 and len(chain[-1][0].children or ()) == 1:
+            chain.pop()
+        text = removed(text, *chain[-1])
+    return text
+
+
+def _ours(root: Node, agent: str) -> Iterator[list[tuple[Node, Node]]]:
+    """Each hook of ours, by what holds it: pairs of a container and what it holds."""
+    for entries in _hooks_of(root).values():
+        hooks = root.member("hooks") or root
+        for entry in entries.children or ():
+            chain = [(root, hooks), (hooks, entries), (entries, entry)]
+            if _is_ours(entry, agent):
+                yield chain
+            group = entry.member("hooks")
+            for command in group.children or () if group is not None and group.is_list else ():
+                if _is_ours(command, agent):
+                    yield [*chain, (group or entry, command)]
+
+
+def _is_ours(entry: Node, agent: str) -> bool:
+    """Whether it runs our program with `hook` and perhaps the agent, and nothing else."""
+    command = entry.member("command")
     try:
-        found = json.loads(text) if text.strip() else {}
-    except ValueError as problem:
-        raise ConfigError(
-            f"{path} is no JSON: {problem}", hint="correct it first; it was left as it is"
-        ) from problem
-    if not isinstance(found, dict):
-        raise ConfigError(f"{path} is no JSON object", hint="it was left as it is")
-    return found
-
-
-def _without_ours(path: Path, hooks: Any) -> dict[str, list[Any]]:
-    if not isinstance(hooks, dict) or not all(isinstance(one, list) for one in hooks.values()):
-        raise ConfigError(f"{path}: hooks are not as expected", hint="it was left as it is")
-    kept = {
-        event: [entry for entry in entries if not _is_ours(entry)]
-        for event, entries in hooks.items()
-    }
-    # An event of ours alone goes with our entry; one that was empty stays so.
-    return {event: entries for event, entries in kept.items() if entries or not hooks[event]}
-
-
-def _is_ours(entry: Any) -> bool:
-    if isinstance(entry, dict) and "command" in entry:
-        return _OURS.search(str(entry["command"])) is not None
-    commands = entry.get("hooks") if isinstance(entry, dict) else None
-    if not isinstance(commands, list) or len(commands) != 1 or not isinstance(commands[0], dict):
+        words = shlex.split(str(command.value)) if command is not None else []
+    except ValueError:
         return False
-    return _OURS.search(str(commands[0].get("command", ""))) is not None
+    if words[-1:] == [agent]:
+        words.pop()
+    if words[-3:] == ["-m", "clankers_cli", "hook"]:
+        return True
+    return [Path(word).name for word in words] == [_PROGRAM, "hook"]
 
 
 def _entry(agent: _Agent, event: str, command: str) -> dict[str, Any]:
@@ -222,12 +268,3 @@ def _entry(agent: _Agent, event: str, command: str) -> dict[str, Any]:
     hook = {"type": "command", "command": command, "timeout": _SECONDS}
     matcher = {"matcher": "*"} if event in _WITH_MATCHER else {}
     return {**matcher, "hooks": [hook]}
-
-
-def _written(settings: dict[str, Any], before: str) -> str:
-    """JSON with the indent, the letters and the line ends that the file had."""
-    indent = re.search(r"\n([ \t]+)\"", before)
-    text = json.dumps(settings, indent=indent[1] if indent else 2, ensure_ascii=before.isascii())
-    if not before or before.endswith("\n"):
-        text += "\n"
-    return text.replace("\n", "\r\n") if "\r\n" in before else text
