@@ -48,7 +48,9 @@ def events(store: Store, *, names_subagents: bool) -> Iterator[dict[str, Any]]:
         names_subagents: what newer versions do; older ones only say whose subagent it is.
     """
     for session in store.sessions():
-        common = {"session_id": session.id, "cwd": session.project_path}
+        common = {"session_id": session.id}
+        if session.project_path is not None:
+            common["cwd"] = f"{session.project_path}/src"  # It may stand elsewhere by then.
         if session.relationship == "subagent":
             parent, _, agent = session.id.partition(":agent-")
             common["session_id"] = parent

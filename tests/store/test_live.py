@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from clankers.models import Compaction, Message, Session, SessionError, ToolCall, Usage
 from clankers.store import Store
+from clankers.usage import price_usage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -102,6 +103,33 @@ class TestNumberedIds:
             store.upsert_live([prompt(text=text)])
         assert texts(store) == {"s-user-1": "Hello you"}
 
+    def test_a_shorter_one(self, store: Store) -> None:
+        """Late it is the same message; minutes later it is another prompt."""
+        store.upsert_live([prompt(text="yes, do it"), prompt(text="yes", at=NOW + 120_000)])
+        assert texts(store) == {"s-user-1": "yes, do it"}
+        store.upsert_live([prompt(text="yes", at=NOW + 120_001)])
+        assert texts(store) == {"s-user-1": "yes, do it", "s-user-1#2": "yes"}
+
+    def test_without_a_role(self, store: Store) -> None:
+        """The id says it."""
+        store.upsert_live([prompt(text="first")])
+        store.upsert_live([Message("s-user-1", "s", NOW, text_content="second")])
+        assert texts(store) == {"s-user-1": "first", "s-user-1#2": "second"}
+
+    def test_after_one_has_met(self, store: Store) -> None:
+        """A number that another text has is not given again."""
+        for text in ("first", "second", "third"):
+            store.upsert_live([prompt(text=text)])
+        imported(store, told("u1", "first"))
+        store.upsert_live([prompt(text="fourth")])
+        assert sorted(filter(None, texts(store).values())) == ["first", "fourth", "second", "third"]
+
+    def test_the_callers_records(self, store: Store) -> None:
+        """Stay as they are."""
+        given = [session(), prompt(text="first"), prompt(text="second")]
+        store.upsert_live(given)
+        assert given == [session(), prompt(text="first"), prompt(text="second")]
+
     def test_other_ids(self, store: Store) -> None:
         """An id that is no such number is one message, whose text is replaced."""
         for text in ("first", "second"):
@@ -144,6 +172,57 @@ class TestMeeting:
         imported(store, told("u1", "hello"))
         store.upsert_live([live])
         assert len(list(store.messages("s"))) == kept
+
+    @pytest.mark.parametrize("live_first", [True, False])
+    @pytest.mark.parametrize("text", [None, "Hel", "Hello"])
+    def test_an_agents_own_id(self, store: Store, live_first: bool, text: str | None) -> None:  # noqa: FBT001
+        """As OpenCode's plugin sends it: the same message, whatever of it is there."""
+        live = Message("m1", "s", NOW + 999_999, role="assistant", text_content=text, duration_ms=7)
+        store.upsert(session())
+        if live_first:
+            store.upsert_live([live])
+            imported(store, told("m1", "Hello", role="assistant"))
+        else:
+            imported(store, told("m1", "Hello", role="assistant"))
+            store.upsert_live([live])
+        (found,) = store.messages("s")
+        assert (found.id, found.text_content, found.duration_ms) == ("s:m1", "Hello", 7)
+
+    @pytest.mark.parametrize("live_first", [True, False])
+    def test_what_points_to_a_message(self, store: Store, live_first: bool) -> None:  # noqa: FBT001
+        """Its calls and its estimate go along, and the next of that number has its own."""
+        live = [
+            prompt(text="hello", prompt_tokens=10),
+            ToolCall("s-t1", "s", NOW, "Bash", message_id="s-user-1"),
+        ]
+        transcript = told("u1", "hello")
+        store.upsert_live([session()])
+        if live_first:
+            store.upsert_live(live)
+            imported(store, transcript)
+        else:
+            imported(store, transcript)
+            store.upsert_live(live[1:])
+            store.upsert_live(live[:1])
+        store.upsert_live([prompt(text="more", prompt_tokens=3)])
+        (tool,) = store.tools("s")
+        assert tool.message_id == "s:u1"
+        query = "SELECT id, message_id, input_tokens FROM usage ORDER BY id"
+        assert store.connection.execute(query).fetchall() == [
+            ("rpc:s-user-1", "s-user-1", 3),
+            ("rpc:s:u1", "s:u1", 10),
+        ]
+        assert store.session("s").prompt_tokens == 13
+
+    def test_a_session(self, store: Store) -> None:
+        """What its transcript told stays; what that does not know is taken."""
+        imported(store, session(project_path="/home/ada/x", project_name="x"), told("u1", "hello"))
+        store.upsert_live(
+            [session(project_path="/home/ada/x/sub", project_name="sub", model="m", ended_at=NOW)]
+        )
+        found = store.session("s")
+        assert (found.project_path, found.project_name) == ("/home/ada/x", "x")
+        assert (found.model, found.ended_at) == ("m", NOW)
 
     def test_two_of_one_text(self, store: Store) -> None:
         """Said twice, they are two."""
@@ -219,6 +298,15 @@ class TestEstimates:
         assert store.session("s").prompt_tokens == 15
         store.upsert_live([prompt(prompt_tokens=7)])
         assert self.usage(store)[0] == ("rpc:s-user-1", 7, 2, None, 1)
+
+    def test_a_cost_that_was_reported(self, store: Store) -> None:
+        """Is still there when usage is priced anew."""
+        store.upsert_live([session(prompt_tokens=900)])
+        store.upsert_live([session(cost=1.5, model="m", provider="p")])
+        query = "SELECT cost, cost_source, cost_reported FROM usage"
+        assert store.connection.execute(query).fetchall() == [(1_500_000, "reported", 1_500_000)]
+        price_usage(store)
+        assert store.connection.execute(query).fetchall() == [(1_500_000, "reported", 1_500_000)]
 
     def test_what_is_measured_counts(self, store: Store) -> None:
         """An estimate stays and counts in no total."""

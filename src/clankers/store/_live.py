@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _NEAR = 120_000
 _DISTINCT = "#"
 _TABLES = {"Message": "messages", "ToolCall": "tools"}
-_MESSAGE = "t.n, t.role, t.text_content, t.created_at"
+_MESSAGE = "t.n, t.role, t.text_content, t.created_at, t.id"
 # What the transcript's row keeps, whatever the other says.
 _OWN = frozenset({"id", "session_id", "created_at", "seq", "native_id"})
 
@@ -41,6 +41,18 @@ def with_defaults(session: Session) -> Session:
     return session
 
 
+def leave_told(connection: apsw.Connection, sessions: Iterable[Session]) -> None:
+    """Takes from sessions what their transcripts have told: those know it better.
+
+    A hook's folder is where the agent is at that moment, a plugin's title a first guess.
+    """
+    for session in sessions:
+        row = connection.execute(_TOLD, (session.id,)).get
+        for name, stored in zip(_TOLD_BETTER, row or (), strict=False):
+            if stored:
+                setattr(session, name, None)
+
+
 def tell_apart(connection: apsw.Connection, messages: Sequence[Message]) -> None:
     """Gives messages that share an id by accident ids of their own.
 
@@ -48,7 +60,7 @@ def tell_apart(connection: apsw.Connection, messages: Sequence[Message]) -> None
     can be several prompts. Each distinct text is a row: ``<id>#2`` is the second. A text that
     goes on where another ends is the same message grown.
     """
-    given: dict[str, dict[str, str]] = {}
+    given: dict[str, dict[str, tuple[str, int]]] = {}
     for message in messages:
         if not _is_numbered(message):
             continue
@@ -56,15 +68,18 @@ def tell_apart(connection: apsw.Connection, messages: Sequence[Message]) -> None
         if base not in given:
             given[base] = _variants(connection, base)
         texts = given[base]
-        text = message.text_content or ""
-        same = [one for one, stored in texts.items() if _is_grown(stored, text)]
+        text, at = message.text_content or "", message.created_at or 0
+        same = [one for one, stored in texts.items() if _is_grown(stored, text, at)]
         if same:
             # The longer reading stays, in whichever order they come.
             message.id = same[-1]
-            message.text_content = max(texts[message.id], text, key=len) or None
+            stored, stored_at = texts[message.id]
+            message.text_content = max(stored, text, key=len) or None
+            at = min(at, stored_at)
         elif texts:
-            message.id = f"{base}{_DISTINCT}{len(texts) + 1}"
-        texts[message.id] = message.text_content or ""
+            last = max(_number(one.removeprefix(base)) for one in texts)
+            message.id = f"{base}{_DISTINCT}{last + 1}"
+        texts[message.id] = message.text_content or "", at
 
 
 def meet(connection: apsw.Connection, session_ids: Iterable[str]) -> set[str]:
@@ -100,14 +115,19 @@ def meet_new(connection: apsw.Connection, records: Sequence[Any]) -> None:
         _merge_all(connection, table, pairs(connection, session_id, rows))
 
 
-def estimate(connection: apsw.Connection, session_ids: Iterable[str]) -> None:
-    """Derives the estimated usage of these sessions from what plugins said.
+def estimate(
+    connection: apsw.Connection, sessions: Iterable[str], messages: Sequence[Message]
+) -> None:
+    """Derives estimated usage from what plugins said of sessions, and of messages.
 
     Each message that says tokens is a row; a session whose messages say none is one by its
     own totals, never both.
     """
-    ids = json.dumps(sorted(set(session_ids)))
-    connection.execute(_ESTIMATE_MESSAGES, (ids,))
+    whole = sorted(set(sessions))
+    written = json.dumps([one.id for one in messages])
+    connection.execute(_ESTIMATE_MESSAGES.format(_BY_SESSION), (json.dumps(whole),))
+    connection.execute(_ESTIMATE_MESSAGES.format(_BY_MESSAGE), (written,))
+    ids = json.dumps(sorted({*whole, *(one.session_id for one in messages)}))
     connection.execute(_ESTIMATE_SESSIONS, (ids,))
     connection.execute(_DROP_SESSION_ESTIMATES, (ids,))
 
@@ -122,24 +142,36 @@ _CALL = """
 SELECT t.n FROM json_each(?1) j CROSS JOIN tools t ON t.id = j.value || ':' || ?2
 ORDER BY j.key LIMIT 1
 """
+_TOLD_BETTER = ("source", "title", "project_path", "project_name", "model", "provider")
+# Imported rows of a session have ids that begin with its own.
+_TOLD = f"""
+SELECT {", ".join(_TOLD_BETTER)} FROM sessions s WHERE s.id = ?1 AND (
+  EXISTS (SELECT 1 FROM messages t
+    WHERE t.id > ?1 || ':' AND t.id < ?1 || ';' AND t.session_id = ?1)
+  OR EXISTS (SELECT 1 FROM tools t
+    WHERE t.id > ?1 || ':' AND t.id < ?1 || ';' AND t.session_id = ?1))
+"""
 _SAYS_TOKENS = "coalesce(m.prompt_tokens, 0) + coalesce(m.completion_tokens, 0) > 0"
 _COLUMNS = (
     "id, session_id, session_at, message_id, source, project_path, git_branch, origin_device,"
-    " provider, model, occurred_at, input_tokens, output_tokens, cost, cost_source, estimated"
+    " provider, model, occurred_at, input_tokens, output_tokens, cost, cost_source, estimated,"
+    " cost_reported"
 )
 _UPDATE = """
-ON CONFLICT(id) DO UPDATE SET session_at = excluded.session_at, source = excluded.source,
+ON CONFLICT(id) DO UPDATE SET session_id = excluded.session_id, session_at = excluded.session_at, source = excluded.source,
   project_path = excluded.project_path, git_branch = excluded.git_branch,
   provider = excluded.provider, model = excluded.model, occurred_at = excluded.occurred_at,
   input_tokens = excluded.input_tokens, output_tokens = excluded.output_tokens,
-  cost = excluded.cost
+  cost = excluded.cost, cost_source = excluded.cost_source, cost_reported = excluded.cost_reported
 """
+_BY_SESSION = "json_each(?) j CROSS JOIN messages m ON m.session_id = j.value"
+_BY_MESSAGE = "json_each(?) j CROSS JOIN messages m ON m.id = j.value"
 _ESTIMATE_MESSAGES = f"""
 INSERT INTO usage({_COLUMNS})
 SELECT 'rpc:' || m.id, s.id, s.created_at, m.id, coalesce(s.source, m.source), s.project_path,
   s.git_branch, s.origin_device, s.provider, coalesce(m.model, s.model), m.created_at,
-  coalesce(m.prompt_tokens, 0), coalesce(m.completion_tokens, 0), NULL, NULL, 1
-FROM json_each(?) j CROSS JOIN messages m ON m.session_id = j.value
+  coalesce(m.prompt_tokens, 0), coalesce(m.completion_tokens, 0), NULL, NULL, 1, NULL
+FROM {{}}
 JOIN sessions s ON s.id = m.session_id
 WHERE {LIVE.format("m")} AND {_SAYS_TOKENS}
 {_UPDATE}
@@ -149,7 +181,7 @@ INSERT INTO usage({_COLUMNS})
 SELECT 'rpc:' || s.id, s.id, s.created_at, NULL, s.source, s.project_path, s.git_branch,
   s.origin_device, s.provider, s.model, coalesce(s.updated_at, s.created_at), s.prompt_tokens,
   s.completion_tokens, nullif(CAST(round(s.cost * 1000000) AS INTEGER), 0),
-  iif(s.cost > 0, 'reported', NULL), 1
+  iif(s.cost > 0, 'reported', NULL), 1, nullif(CAST(round(s.cost * 1000000) AS INTEGER), 0)
 FROM json_each(?) j CROSS JOIN sessions s ON s.id = j.value
 WHERE coalesce(s.prompt_tokens, 0) + coalesce(s.completion_tokens, 0) + coalesce(s.cost, 0) > 0
   AND NOT EXISTS (
@@ -165,22 +197,32 @@ DELETE FROM usage WHERE id IN (
 
 
 def _is_numbered(message: Message) -> bool:
-    pattern = rf"{re.escape(message.session_id)}-{re.escape(message.role or '')}-[0-9]+"
+    role = re.escape(message.role) if message.role else "[a-z]+"
+    pattern = rf"{re.escape(message.session_id)}-{role}-[0-9]+"
     return re.fullmatch(pattern, message.id) is not None
 
 
-def _variants(connection: apsw.Connection, base: str) -> dict[str, str]:
-    """The rows that stand under an id that was given more than once, and their texts."""
+def _variants(connection: apsw.Connection, base: str) -> dict[str, tuple[str, int]]:
+    """The rows that stand under an id that was given more than once: their texts and times."""
     rows = connection.execute(
-        "SELECT id, coalesce(text_content, '') FROM messages"
+        "SELECT id, coalesce(text_content, ''), coalesce(created_at, 0) FROM messages"
         " WHERE id = ?1 OR (id > ?1 || '#' AND id < ?1 || '$') ORDER BY n",
         (base,),
     )
-    return {str(one): str(text) for one, text in rows}
+    return {str(one): (str(text), int(at)) for one, text, at in rows}
 
 
-def _is_grown(stored: str, text: str) -> bool:
-    return text.startswith(stored) or stored.startswith(text)
+def _number(suffix: str) -> int:
+    """That of a row among those of one id: "#3" is the third."""
+    number = suffix.removeprefix(_DISTINCT)
+    return int(number) if number.isdecimal() else 1
+
+
+def _is_grown(stored: tuple[str, int], text: str, at: int) -> bool:
+    """Whether it is the same message; a shorter one is as long as it only comes late."""
+    before, stored_at = stored
+    is_late = before.startswith(text) and (not text or abs(at - stored_at) <= _NEAR)
+    return text.startswith(before) or is_late
 
 
 def _sessions_with_live_rows(
@@ -224,8 +266,16 @@ def _tool_pairs(
 def _message_pairs(
     connection: apsw.Connection, session_id: str, live: list[Row]
 ) -> Iterator[tuple[int, int]]:
-    """Messages of one role and text within two minutes; of several the nearest in time."""
-    live = [row for row in live if row[3] is not None and (row[2] or "").strip()]
+    """The message of that id, else of that role and text within two minutes, the nearest."""
+    rest = []
+    for row in live:
+        same = "SELECT n FROM messages WHERE id = ?"
+        kept = connection.execute(same, (f"{session_id}:{row[4]}",)).get
+        if kept is None:
+            rest.append(row)
+        else:
+            yield row[0], kept
+    live = [row for row in rest if row[3] is not None and (row[2] or "").strip()]
     if not live:
         return
     times = [row[3] for row in live]
@@ -238,7 +288,7 @@ def _message_pairs(
         query, (session_id, min(times) - _NEAR, max(times) + _NEAR)
     ):
         told.setdefault((role, (text or "").strip()), []).append((at, n))
-    for n, role, text, at in live:
+    for n, role, text, at, _id in live:
         near = [
             (abs(when - at), place, kept)
             for place, (when, kept) in enumerate(told.get((role, text.strip()), ()))
@@ -268,4 +318,22 @@ def _merge(connection: apsw.Connection, table: str, live: int, kept: int) -> Non
         f"UPDATE {table} SET {updates} FROM {table} l WHERE l.n = ? AND {table}.n = ?",
         (live, kept),
     )
+    if table == "messages":
+        _point_to(connection, live, kept)
     connection.execute(f"DELETE FROM {table} WHERE n = ?", (live,))
+
+
+def _point_to(connection: apsw.Connection, live: int, kept: int) -> None:
+    """Tool calls and the estimate of a message that goes become those of the one that stays."""
+    query = "SELECT id, session_id FROM messages WHERE n = ?"
+    (before, session_id), (after, _) = (connection.execute(query, (n,)).get for n in (live, kept))
+    connection.execute(
+        "UPDATE tools SET message_id = ? WHERE session_id = ? AND message_id = ?",
+        (after, session_id, before),
+    )
+    if connection.execute("SELECT 1 FROM usage WHERE id = ?", (f"rpc:{before}",)).get:
+        connection.execute("DELETE FROM usage WHERE id = ?", (f"rpc:{after}",))
+        connection.execute(
+            "UPDATE usage SET id = 'rpc:' || ?1, message_id = ?1 WHERE id = 'rpc:' || ?2",
+            (after, before),
+        )

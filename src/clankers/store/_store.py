@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager, suppress
+from copy import copy
 from typing import TYPE_CHECKING, Any, Self
 
 from clankers import _paths, errors
@@ -138,15 +139,18 @@ class Store(Keeping):
         from clankers.models import Message, Session
         from clankers.store import _live
 
+        # What is changed below is not the caller's, who may try again.
+        records = [copy(one) if isinstance(one, Session | Message) else one for one in records]
         messages = [one for one in records if isinstance(one, Message)]
-        for session in (one for one in records if isinstance(one, Session)):
-            _live.with_defaults(session)
+        sessions = [one for one in records if isinstance(one, Session)]
         with self.atomic():
             _live.tell_apart(self.connection, messages)
+            _live.leave_told(self.connection, sessions)
+            for session in sessions:
+                _live.with_defaults(session)
             self.upsert_many(records)
+            _live.estimate(self.connection, (one.id for one in sessions), messages)
             _live.meet_new(self.connection, records)
-            saying = {_session_of(one) for one in records if isinstance(one, Session | Message)}
-            _live.estimate(self.connection, saying)
             self.refresh({_session_of(one) for one in records})
 
     def meet(self, session_ids: Iterable[str]) -> set[str]:
