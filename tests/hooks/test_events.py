@@ -20,7 +20,7 @@ def event(name: str, **fields: Any) -> dict[str, Any]:
 
 
 def payload(agent: str, given: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-    (request,) = (one for one in requests_of(agent, given) if "id" in one)
+    *_, request = (one for one in requests_of(agent, given) if "id" in one)
     key = {"upsertSession": "session", "upsertTool": "tool"}[request["method"]]
     found = dict(request["params"][key])
     for name in ("createdAt", "endedAt"):
@@ -97,7 +97,7 @@ def test_where_the_rest_is_told() -> None:
         ("transcriptChanged", "/a.jsonl"),
     ]
     assert not any("id" in one for one in found)
-    (_, told) = requests_of("claude-code", event("PreToolUse", **CALL))
+    *_, told = requests_of("claude-code", event("PreToolUse", **CALL))
     assert told["params"]["path"] == "/t.jsonl"
 
 
@@ -111,9 +111,20 @@ def test_a_long_output() -> None:
     assert found["outputBytes"] == 40_002
 
 
+def test_the_session_of_a_call() -> None:
+    """Is told with it: the hooks may not have seen it begin."""
+    first, second, _ = requests_of("claude-code", event("PreToolUse", **CALL))
+    assert (first["method"], second["method"]) == ("upsertSession", "upsertTool")
+    told = first["params"]["session"]
+    assert told.pop("createdAt") == second["params"]["tool"]["createdAt"]
+    assert told == BEGAN
+
+
 def test_a_subagents_call() -> None:
     """It belongs to the session that the subagent's transcript is imported as."""
-    _, found = payload("claude-code", event("PreToolUse", **CALL, agent_id="a1b2"))
+    given = event("PreToolUse", **CALL, agent_id="a1b2")
+    assert len([one for one in requests_of("claude-code", given) if "id" in one]) == 1
+    _, found = payload("claude-code", given)
     child = f"{SESSION}:agent-a1b2"
     assert found == {**SAID, "sessionId": child, "id": f"{child}-toolu_1"}
 

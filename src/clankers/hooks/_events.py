@@ -47,9 +47,13 @@ def _said(agent: str, session: str, event: Mapping[str, Any]) -> list[Request]:
     if name in _STARTS or name in _ENDS:
         return [_request("upsertSession", "session", _session(agent, session, event, name, now))]
     if name in _TOOLS and isinstance(event.get("tool_use_id"), str) and event["tool_use_id"]:
-        return [
-            _request("upsertTool", "tool", _tool(_worker(session, event), event, str(name), now))
-        ]
+        worker = _worker(session, event)
+        tool = _request("upsertTool", "tool", _tool(worker, event, str(name), now))
+        if worker != session:
+            return [tool]  # Whose subagent that is its transcript says.
+        # Hooks that were installed in the middle of a session have not seen it begin.
+        told = _session(agent, session, event, name, now)
+        return [_request("upsertSession", "session", told), tool]
     return []
 
 
