@@ -27,6 +27,8 @@ const info = { id: "ses_1", title: "Spike", directory: "/home/ada/x", time: { cr
 await plugin["tool.execute.before"]({ tool: "bash", sessionID: "ses_1", callID: "call_1" }, { args: { command: "ls" } });
 await plugin["tool.execute.after"]({ tool: "bash", sessionID: "ses_1", callID: "call_1" }, { output: "a\\nb" });
 await plugin.event({ event: { type: "session.updated", properties: { info } } });
+await plugin["tool.execute.before"]({ tool: "read", sessionID: "ses_1", callID: "call_2" }, { args: {} });
+await plugin["tool.execute.after"]({ tool: "read", sessionID: "ses_1", callID: "call_2" }, { output: "é".repeat(20000) });
 await plugin.event({ event: { type: "other", properties: {} } });
 """
 
@@ -52,11 +54,13 @@ def test_reports(daemon: Daemon) -> None:
     with Store.open(daemon.database, read_only=True) as store:
         session = store.session("ses_1")
         assert (session.title, session.project_name, session.created_at) == ("Spike", "x", 1000)
-        (tool,) = store.tools("ses_1")
+        tool, long = sorted(store.tools("ses_1"), key=lambda one: one.id)
         assert tool.id == "ses_1-bash-call_1"
         assert json.loads(tool.tool_input or "") == {"command": "ls"}
         assert json.loads(tool.tool_output or "") == "a\nb"
         assert tool.success is True
+        assert json.loads(long.tool_output or "").startswith('"éé')
+        assert long.output_bytes == 40_002
 
 
 def test_without_a_daemon(folder: Path) -> None:

@@ -17,25 +17,19 @@ function socketPath() {
   return path.join(root, "clankers", "dxta-clankers.sock");
 }
 
-// Resolves when the daemon has answered, or after a moment: OpenCode is never kept waiting.
+// Nobody waits for this: events may come in any order, and OpenCode goes on at once.
 function call(method, params) {
   const envelope = { schemaVersion: "v1", client: { name: "clankers-opencode" } };
   const request = { jsonrpc: "2.0", id: 1, method, params: { ...envelope, ...params } };
   const body = Buffer.from(JSON.stringify(request), "utf8");
-  return new Promise((resolve) => {
-    const socket = net.createConnection(socketPath());
-    const done = () => {
-      socket.destroy();
-      resolve();
-    };
-    socket.setTimeout(1000, done);
-    socket.on("error", done);
-    socket.on("data", done);
-    socket.on("close", done);
-    socket.on("connect", () => {
-      socket.write(`Content-Length: ${body.length}\r\n\r\n`);
-      socket.write(body);
-    });
+  const socket = net.createConnection(socketPath());
+  const done = () => socket.destroy();
+  socket.setTimeout(30000, done);
+  socket.on("error", done);
+  socket.on("data", done);
+  socket.on("connect", () => {
+    socket.write(`Content-Length: ${body.length}\r\n\r\n`);
+    socket.write(body);
   });
 }
 
@@ -48,12 +42,15 @@ function session(info) {
   }
   if (info.time?.created) told.createdAt = info.time.created;
   if (info.time?.updated) told.updatedAt = info.time.updated;
-  return call("upsertSession", { session: told });
+  call("upsertSession", { session: told });
 }
 
-function text(value) {
-  const written = JSON.stringify(value ?? null);
-  return written.length > 10240 ? JSON.stringify(written.slice(0, 10240)) : written;
+// Of a long output the beginning, and how many bytes it has.
+function output(value) {
+  const toolOutput = JSON.stringify(value ?? null);
+  const outputBytes = Buffer.byteLength(toolOutput);
+  if (outputBytes <= 10240) return { toolOutput };
+  return { toolOutput: JSON.stringify(toolOutput.slice(0, 10240)), outputBytes };
 }
 
 export const Clankers = async () => {
@@ -70,16 +67,16 @@ export const Clankers = async () => {
   return {
     event: async ({ event }) => {
       if (event.type !== "session.created" && event.type !== "session.updated") return;
-      if (event.properties?.info?.id) await session(event.properties.info);
+      if (event.properties?.info?.id) session(event.properties.info);
     },
-    "tool.execute.before": async (input, output) => {
-      inputs.set(input.callID, text(output?.args));
-      await tool(input, { toolInput: inputs.get(input.callID) });
+    "tool.execute.before": async (input, given) => {
+      inputs.set(input.callID, JSON.stringify(given?.args ?? null));
+      tool(input, { toolInput: inputs.get(input.callID) });
     },
-    "tool.execute.after": async (input, output) => {
+    "tool.execute.after": async (input, result) => {
       const toolInput = inputs.get(input.callID);
       inputs.delete(input.callID);
-      await tool(input, { toolInput, toolOutput: text(output?.output), success: true });
+      tool(input, { toolInput, ...output(result?.output), success: true });
     },
   };
 };
