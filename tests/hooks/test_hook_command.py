@@ -18,6 +18,7 @@ from importing._transcripts import prompt, said
 
 from clankers.hooks import plan, spool_folder, take_in
 from clankers.store import Store
+from clankers_cli.__main__ import main
 from hooks.test_events import CALL, SESSION, event
 
 if TYPE_CHECKING:
@@ -235,6 +236,21 @@ def test_another_database(database: Path, tmp_path: Path) -> None:
     assert spooled() == []
     with Store.open(other) as store:
         assert store.session(SESSION).ended_at is not None
+
+
+def test_is_told(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The doctor says what waits, and an import that it has taken it in."""
+    hook(event("SessionStart"))
+    hook(event("SessionEnd"))
+    (spool_folder() / "bad").mkdir()
+    (spool_folder() / "bad" / "1.json").write_text("{")
+    main(["doctor"])
+    said_ = capsys.readouterr().out
+    assert "2 events of hooks wait in" in said_
+    assert "1 files in" in said_
+    assert "none runs" in said_
+    main(["import"])
+    assert "took in 2 events that hooks had left" in capsys.readouterr().err
 
 
 def test_when_it_happened(home: Path) -> None:

@@ -13,6 +13,7 @@ from clankers.config import Config
 from clankers.doctor._agents import examine_agents
 from clankers.doctor._database import examine_backups, examine_database
 from clankers.doctor._finding import Finding
+from clankers.doctor._live import examine_live
 from clankers.errors import ClankersError
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ def examine(
         *examine_database(place, thorough=thorough),
         *examine_backups(place),
         *_fetched_prices(),
+        *examine_live(),
         *examine_agents(),
     ]
 

@@ -47,6 +47,12 @@ def configure(parser: ArgumentParser) -> None:
     parser.add_argument("--dry-run", action="store_true", help="read and count, write nothing")
 
 
+def _take_in(store: Store) -> None:
+    if taken := take_in(store):
+        events = _amounts.counted(taken, "event")
+        print(f"took in {events} that hooks had left in the spool", file=sys.stderr)
+
+
 def run(args: Namespace) -> int:
     path = _context.database_path(args)
     if args.watch:
@@ -55,7 +61,7 @@ def run(args: Namespace) -> int:
         store = _opened(path, args, stack)
         bar = stack.enter_context(_Bar())
         if not args.dry_run:
-            take_in(store)
+            _take_in(store)
         report = import_sessions(
             store,
             args.agents or None,
