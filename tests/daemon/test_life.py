@@ -349,6 +349,7 @@ def test_random_bytes(daemon: Daemon) -> None:
     assert daemon.process is not None
     files = Path(f"/proc/{daemon.process.pid}/fd")
     before = len(list(files.iterdir())) if files.exists() else 0
+    memory = 0
     pieces = [
         b"Content-Length: 2\r\n\r\n{}",
         b"Content-Length: ",
@@ -357,7 +358,9 @@ def test_random_bytes(daemon: Daemon) -> None:
         b"[]",
         b"9" * 30,
     ]
-    for _client in range(300):
+    for client_ in range(600):
+        if client_ == 300:
+            memory = _resident(daemon)  # By now everything is loaded.
         connection = socket.socket(socket.AF_UNIX)
         connection.connect(str(daemon.socket))
         sent = b"".join(
@@ -380,6 +383,14 @@ def test_random_bytes(daemon: Daemon) -> None:
             time.sleep(0.05)
     if files.exists():
         assert len(list(files.iterdir())) <= before + 2
+        assert _resident(daemon) < memory + 5_000_000
+
+
+def _resident(daemon: Daemon) -> int:
+    """The bytes of memory that the process has; 0 where the system does not tell."""
+    assert daemon.process is not None
+    told = Path(f"/proc/{daemon.process.pid}/statm")
+    return int(told.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") if told.exists() else 0
 
 
 class TestWatching:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -352,6 +353,26 @@ def test_every_order_is_the_same(tmp_path: Path, order: list[int], cuts: list[in
         [EVENTS[place] for place in order[begin:end]] for begin, end in itertools.pairwise(ends)
     ]
     assert stored("mixed.db", batches) == straight
+
+
+def test_each_order_of_one_of_each_kind(tmp_path: Path) -> None:
+    """All hundred and twenty of them."""
+    kinds = [0, 3, 6, 7, 8]
+    found = []
+    with Store.open(tmp_path / "clankers.db") as store:
+        for order in itertools.permutations(kinds):
+            with suppress(_UndoneError), store.atomic():
+                for place in order:
+                    store.upsert_live([EVENTS[place]()])
+                found.append(rows(store))
+                raise _UndoneError
+    assert len(found) == 120
+    assert all(one == found[0] for one in found)
+    assert len(found[0]) == 6  # one row of each kind, and an estimate
+
+
+class _UndoneError(Exception):
+    """Takes back what a test has written."""
 
 
 def test_of_contradicting_ones_the_last_wins(store: Store) -> None:
