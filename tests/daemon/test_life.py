@@ -62,6 +62,19 @@ def test_a_stale_socket(daemon: Daemon) -> None:
     daemon.start()
 
 
+def test_a_client_that_outlives_it(daemon: Daemon) -> None:
+    """Goes on with the next daemon."""
+    with Client(daemon.socket) as client:
+        client.call("upsertSession", session={"id": "before"})
+        daemon.kill()
+        daemon.start()
+        client.call("upsertSession", session={"id": "after"})
+        daemon.kill()
+        with pytest.raises(DaemonError, match="no daemon listens"):
+            client.call("health")
+    assert sessions(daemon) == {"before", "after"}
+
+
 def test_a_deleted_socket(daemon: Daemon) -> None:
     """Is made again."""
     daemon.socket.unlink()

@@ -56,15 +56,24 @@ class Client:
     def call(self, method: str, /, **params: Any) -> Any:
         """The result of a method, with parameters as the contract names them.
 
+        A connection that the daemon has closed since the last call, as it does with one that is
+        idle for long or when it is started anew, is opened again.
+
         Raises:
             DaemonError: no daemon listens, it did not answer in time, or it refused; then
                 `code` is that of its error.
         """
         request = {"jsonrpc": "2.0", "id": next(self._ids), "method": method, "params": params}
+        body = framed(json.dumps(request).encode())
+        is_open = self._socket is not None
         try:
-            connection = self._connected()
-            connection.sendall(framed(json.dumps(request).encode()))
-            answer = json.loads(self._receive(connection))
+            try:
+                answer = json.loads(self._asked(body))
+            except ConnectionError:
+                if not is_open:
+                    raise
+                self.close()
+                answer = json.loads(self._asked(body))
         except (OSError, ValueError, FrameError) as problem:
             self.close()
             raise self._failure(problem) from problem
@@ -85,7 +94,9 @@ class Client:
             self._socket = opened
         return self._socket
 
-    def _receive(self, connection: socket.socket) -> bytes:
+    def _asked(self, message: bytes) -> bytes:
+        connection = self._connected()
+        connection.sendall(message)
         while not self._waiting:
             piece = connection.recv(_PIECE)
             if not piece:
