@@ -154,6 +154,21 @@ def test_among_theirs(settings: Path) -> None:
     assert json.loads(settings.read_text()) == {"hooks": {"Stop": theirs, "Gone": theirs}}
 
 
+def test_another_database(settings: Path) -> None:
+    """Is named in the hook, which is ours all the same."""
+    place = str(settings.parent / "other.db")
+    assert main(["--db", place, "install", "claude-code"]) == 0
+    once = settings.read_text()
+    assert f"clankers_cli --db {place} hook claude-code" in once
+    assert main(["--db", place, "install", "claude-code"]) == 0
+    assert settings.read_text() == once
+    assert main(["install", "claude-code"]) == 0
+    assert "--db" not in settings.read_text()
+    assert main(["--db", place, "install", "claude-code"]) == 0
+    assert main(["install", "claude-code", "--remove"]) == 0
+    assert json.loads(settings.read_text()) == {}
+
+
 def test_a_file_that_is_not_there(settings: Path) -> None:
     """Is made, private to its owner; taken out, nothing of ours is left."""
     install()

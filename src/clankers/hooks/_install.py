@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _SECONDS = 5
 _PROGRAM = "clankers-cli"
+_DB = "--db"
 # What is made where there is no file.
 _NEW = "{}\n"
 _PLUGIN = Path(__file__).with_name("opencode.js")
@@ -127,12 +128,19 @@ class Installation(NamedTuple):
             raise ConfigError(f"{self.path} cannot be written: {problem.strerror}") from problem
 
 
-def plan(agent: str, *, remove: bool = False, command: Sequence[str] | None = None) -> Installation:
+def plan(
+    agent: str,
+    *,
+    remove: bool = False,
+    database: Path | None = None,
+    command: Sequence[str] | None = None,
+) -> Installation:
     """What adding our hooks to an agent's settings, or taking them out, would change.
 
     Args:
         agent: one of `INSTALLABLE`.
         remove: takes them out.
+        database: has the hook write there, past any daemon.
         command: how a hook is run; by default by this Python.
 
     Raises:
@@ -145,7 +153,8 @@ def plan(agent: str, *, remove: bool = False, command: Sequence[str] | None = No
     before = _read(path)
     # Without -P a file of the project that the agent works in could pass for one of Python's.
     words = command or (sys.executable, "-P", "-m", "clankers_cli")
-    line = shlex.join([*words, "hook", agent])
+    into = [] if database is None else [_DB, str(database)]
+    line = shlex.join([*words, *into, "hook", agent])
     try:
         if not remove and _is_installed(before, known, agent, line):
             return Installation(path, before, before)
@@ -257,6 +266,8 @@ def _is_ours(entry: Node, agent: str) -> bool:
         return False
     if words[-1:] == [agent]:
         words.pop()
+    if words[-3:-2] == [_DB]:
+        del words[-3:-1]
     if words[-3:] == ["-m", "clankers_cli", "hook"]:
         return True
     return [Path(word).name for word in words] == [_PROGRAM, "hook"]

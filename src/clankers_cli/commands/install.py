@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clankers import hooks
@@ -23,7 +24,8 @@ def configure(parser: ArgumentParser) -> None:
 
 
 def run(args: Namespace) -> int:
-    planned = hooks.plan(args.agent, remove=args.remove)
+    database = None if args.db is None else Path(args.db).expanduser().absolute()
+    planned = hooks.plan(args.agent, remove=args.remove, database=database)
     if not planned.diff:
         print(f"{visible(str(planned.path))} is as it should be")
         return 0
