@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import signal
@@ -352,6 +353,30 @@ def test_a_database_that_cannot_be_made(stopped: Daemon) -> None:
     assert stopped.process.returncode == 1
     assert b"/proc/clankers.db" in said
     assert not stopped.socket.exists()
+
+
+def test_a_read_only_database(daemon: Daemon) -> None:
+    """The daemon says so and ends; the file stays as it is."""
+    daemon.end()
+    daemon.database.chmod(0o444)
+    before = daemon.database.read_bytes()
+    # Root may write everything but for this.
+    override, drop = 1, 24  # CAP_DAC_OVERRIDE and PR_CAPBSET_DROP of Linux
+    library = ctypes.CDLL(None)
+    command = [sys.executable, "-m", "clankers_cli", "daemon", "--socket", str(daemon.socket)]
+    ran = subprocess.run(
+        [*command, "--data-root", str(daemon.folder), "--db-path", str(daemon.database)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+        preexec_fn=lambda: getattr(library, "prctl", print)(drop, override, 0, 0, 0),
+    )
+    assert ran.returncode == 1
+    assert str(daemon.database) in ran.stderr
+    assert "read-only" in ran.stderr or "cannot be written" in ran.stderr
+    assert daemon.database.read_bytes() == before
+    assert not daemon.socket.exists()
 
 
 def test_random_bytes(daemon: Daemon) -> None:
