@@ -12,8 +12,8 @@ import sys
 import tempfile
 import time
 
+from clankers._rpc.framing import Frames, framed
 from clankers.daemon import Client
-from clankers.daemon._framing import Frames, framed
 from clankers.errors import DaemonError
 from clankers.store import Store
 

@@ -47,8 +47,6 @@ _MODULES = (
 )
 _CONSTANTS = {
     "clankers.config.SETTINGS": "All settings by their keys, see [configuration](configuration.md).",
-    "clankers.daemon.UPSERTS": "The five methods of the daemon that store a row, by their names, "
-    "each with the record that it takes. See [the daemon](daemon.md).",
     "clankers.formats.FORMATS": "The names of the formats: "
     "`table`, `json`, `ndjson`, `csv`, `tsv`, `sql`, `html` and `markdown`.",
     "clankers.hooks.INSTALLABLE": "The agents whose settings `install` can change.",

@@ -191,6 +191,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "formats": {*BASE, "models", "times"},
     "_codec": {*BASE, "models"},
     "wire": {"models", "errors"},
+    "_rpc": {*BASE, "models"},
     "_http": BASE,
     # A search may name its time as a person does.
     "store": {*BASE, "models", "times"},
@@ -199,8 +200,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "usage": {*BASE, "models", "store", "times", "formats"},
     "importing": {*BASE, "models", "store", "times", "importers", "usage"},
     "conversation": {"models", "store"},
-    "daemon": {*BASE, "models", "store", "importing", "hooks"},
-    "hooks": {*BASE, "models", "store", "daemon", "config"},
+    "daemon": {*BASE, "models", "_rpc", "store", "importing", "hooks"},
+    "hooks": {*BASE, "models", "_rpc", "store", "config"},
     "testing": {"models"},
     "doctor": EVERYTHING,
 }

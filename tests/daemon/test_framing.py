@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clankers.daemon._framing import MOST_HEADER_BYTES, FrameError, Frames, framed
+from clankers._rpc.framing import MOST_HEADER_BYTES, FrameError, Frames, framed
 
 
 @given(st.lists(st.binary(max_size=50), max_size=5), st.lists(st.integers(1, 40)))

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from clankers._rpc.framing import framed
 from clankers.daemon import Client, running, unit_file
-from clankers.daemon._framing import framed
 from clankers.errors import DaemonError
 from clankers.store import Store
 

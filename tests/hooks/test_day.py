@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from clankers.daemon import UPSERTS
+from clankers._rpc.upserts import UPSERTS
 from clankers.hooks import requests_of
 from clankers.importing import import_sessions
 from clankers.store import Store

@@ -19,13 +19,11 @@ if TYPE_CHECKING:
     from clankers.daemon._client import Client
     from clankers.daemon._daemon import Options, options, run, running
     from clankers.daemon._process import start, status, stop, unit_file
-    from clankers.daemon._wire import UPSERTS
 
 else:
     _HOMES = {
         "Client": "_client",
         "Options": "_daemon",
-        "UPSERTS": "_wire",
         "options": "_daemon",
         "run": "_daemon",
         "running": "_daemon",
@@ -39,7 +37,6 @@ else:
 
 
 __all__ = [
-    "UPSERTS",
     "Client",
     "Options",
     "options",

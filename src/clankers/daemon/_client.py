@@ -9,7 +9,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Any, Self
 
 from clankers import _paths
-from clankers.daemon._framing import FrameError, Frames, framed
+from clankers._rpc.framing import FrameError, Frames, framed
 from clankers.errors import DaemonError
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import stat
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from clankers.daemon._framing import FrameError, Frames, framed
+from clankers._rpc.framing import FrameError, Frames, framed
 from clankers.errors import DaemonError
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from clankers.daemon._wire import UPSERTS
+from clankers._rpc.upserts import UPSERTS
 from clankers.errors import ClankersError, InvalidParamsError, MissingFieldError
 
 if TYPE_CHECKING:

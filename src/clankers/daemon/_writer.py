@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from clankers.daemon._wire import Live
+    from clankers._rpc.upserts import Live
 
 # As many as wait are written together; more only make the first of them wait longer.
 _MOST_TOGETHER = 500

@@ -7,7 +7,7 @@ import os
 import socket
 
 from clankers import _paths
-from clankers.daemon._framing import framed
+from clankers._rpc.framing import framed
 from clankers.hooks._spool import leave
 
 TYPE_CHECKING = False  # typing itself is slow to import
@@ -88,7 +88,7 @@ def _configured() -> Path | None:
 
 def _stored(requests: Sequence[dict[str, Any]], database: Path) -> bool:
     """Writes into the database, if that can be done at once and needs no migration."""
-    from clankers.daemon import UPSERTS
+    from clankers._rpc.upserts import UPSERTS
     from clankers.errors import ClankersError
     from clankers.store import Store
 

@@ -104,7 +104,7 @@ def _parts(content: bytes) -> tuple[str | None, list[Any]]:
 
 
 def _records(requests: list[Any]) -> Iterator[Any]:
-    from clankers.daemon import UPSERTS
+    from clankers._rpc.upserts import UPSERTS
     from clankers.errors import InvalidParamsError
 
     for request in requests:
