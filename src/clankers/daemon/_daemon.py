@@ -35,6 +35,7 @@ _SECONDS_BETWEEN_LOOKS = 1.0
 _SWITCH_SECONDS = 0.0005
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _SECONDS_BETWEEN_TRIES = 30.0
+_MOST_DOUBLINGS = 5
 _HEARD_AT_MOST = 1_000
 _LOCK_TRIES = 10
 _LOCK_PAUSE = 0.01
@@ -261,6 +262,7 @@ class _Daemon:
 
     def _watch(self) -> None:
         """Imports what agents write; what goes wrong is told, and tried again."""
+        failures = 0
         while not self._stop.is_set():
             try:
                 with Store.open(self._options.database) as store:
@@ -272,13 +274,12 @@ class _Daemon:
                     )
             except ClankersError as problem:
                 self._log.write("error", f"watching: {problem}", component="watch")
-                # Mostly it is busy, or was replaced; the writer goes on with the new one soon.
-                self._stop.wait(_SECONDS_BETWEEN_LOOKS)
-                continue
             except Exception as problem:  # noqa: BLE001 - the edge of the thread
                 said = f"watching: unexpected {type(problem).__name__}: {problem}"
                 self._log.write("error", said, component="watch")
-            self._stop.wait(_SECONDS_BETWEEN_TRIES)
+            # A database that was replaced is there in a moment; what lasts is told seldom.
+            self._stop.wait(min(_SECONDS_BETWEEN_LOOKS * 2**failures, _SECONDS_BETWEEN_TRIES))
+            failures = min(failures + 1, _MOST_DOUBLINGS)
 
     def _imported(self, report: ImportReport) -> None:
         self._last_import = time.time_ns() // 1_000_000

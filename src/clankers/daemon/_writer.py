@@ -135,8 +135,9 @@ class Writer:
     def _look(self) -> None:
         """Goes on with the file that is there now; what is written into another is lost."""
         if _identity(self._path) != self._identity:
-            self._store.close()
-            self._store = self._open()
+            # Opened first: where that fails there is still a store to try with.
+            before, self._store = self._store, self._open()
+            before.close()
 
     def _write(self, batch: list[tuple[Live, Future[None]]]) -> None:
         try:
