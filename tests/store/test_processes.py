@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
@@ -248,3 +250,29 @@ with Store.open(sys.argv[1]) as store:
         assert full.startswith("DiskFullError")
         assert copies == "[]"
         assert adopted == "A"
+
+
+LOOKS = """
+import sqlite3, sys
+connection = sqlite3.connect(sys.argv[1])
+print(connection.execute("SELECT count(*) FROM sessions").fetchone()[0])
+connection.close()
+"""
+
+
+def test_another_program_looks_at_an_open_database(tmp_path: Path) -> None:
+    """A second connection of ours takes no lock away, so that nobody believes to be the last.
+
+    The last one to close a database writes its log into it and deletes the log, under the
+    feet of whoever has it open and lost the lock that says so.
+    """
+    path = tmp_path / "a.db"
+    with Store.open(path) as store:
+        store.upsert(make_session(id="one"))
+        Store.open(path, read_only=True).close()
+        store.upsert(make_session(id="two"))
+        assert subprocess.check_output([sys.executable, "-c", LOOKS, path], text=True) == "2\n"
+        assert path.with_name("a.db-wal").exists()
+        store.upsert(make_session(id="three"))
+    with Store.open(path, read_only=True) as store:
+        assert {session.id for session in store.sessions()} == {"one", "two", "three"}

@@ -6,6 +6,8 @@ import os
 import stat
 from pathlib import Path
 
+import apsw
+
 from clankers import _paths, errors
 
 _HEADER = b"SQLite format 3\0"
@@ -124,8 +126,25 @@ def refuse_other_kinds(path: Path) -> None:
 
 
 def _beginning(path: Path) -> bytes:
-    with path.open("rb") as file:
-        return file.read(len(_HEADER))
+    """The first bytes, read as SQLite reads them.
+
+    A file that is opened by other means and closed again drops every lock that this process
+    has on it (a rule of POSIX: https://www.sqlite.org/howtocorrupt.html), and with them
+    what keeps other programs from taking the log of an open database away.
+    """
+    flags = [apsw.SQLITE_OPEN_MAIN_DB | apsw.SQLITE_OPEN_READONLY, 0]
+    try:
+        file = apsw.VFSFile("", str(path), flags)
+    except apsw.CantOpenError:
+        # Which of the reasons it was, only opening it says; nobody who may not read it has locks.
+        with path.open("rb") as other:
+            return other.read(len(_HEADER))
+    try:
+        # SQLite's own way to ask calls a file of one byte empty.
+        size = min(len(_HEADER), path.stat().st_size)
+        return file.xRead(size, 0) if size else b""
+    finally:
+        file.xClose()
 
 
 def _shown(start: bytes) -> str:
