@@ -19,6 +19,13 @@
     ├── ImporterError          a source could not be read
     │   └── UnknownAgentError
     ├── DaemonError            the daemon cannot start, or does not answer
+    ├── AuthError              a credential cannot be used
+    │   └── InsecureTransportError  it would travel where others can read it
+    ├── ServerError            the web service cannot start, or cannot do what it is asked
+    │   └── BackendError       a tenant's database
+    │       ├── ConstraintError        a statement broke a rule of the schema
+    │       ├── NoSuchTenantError
+    │       └── BackendUnavailableError  it does not answer now; later it may
     ├── InvalidParamsError     what is reported live is not what it should be
     │   └── MissingFieldError      it lacks what it needs
     └── UsageError             a report or price was asked for in a way that has no answer
@@ -129,6 +136,42 @@ class DaemonError(ClankersError):
     def __init__(self, message: str, *, hint: str = "", code: int | None = None) -> None:
         super().__init__(message, hint=hint)
         self.code = code
+
+
+class AuthError(ClankersError):
+    """A credential cannot be used as it is, or where it is."""
+
+
+class InsecureTransportError(AuthError):
+    """A secret would go over plain http to another machine; nothing was sent."""
+
+
+class ServerError(ClankersError):
+    """The web service cannot start, or cannot do what its operator asks."""
+
+
+class BackendError(ServerError):
+    """A tenant's database could not be read or written; nothing of the call was kept."""
+
+
+class ConstraintError(BackendError):
+    """A statement broke a rule of the schema, such as the guard against a second writer."""
+
+
+class NoSuchTenantError(BackendError):
+    """There is no database of that tenant."""
+
+
+class BackendUnavailableError(BackendError):
+    """The database does not answer, is busy or has no room; the same call may succeed later.
+
+    Attributes:
+        is_unknown: True when the call may have been carried out all the same.
+    """
+
+    def __init__(self, message: str, *, hint: str = "", is_unknown: bool = False) -> None:
+        super().__init__(message, hint=hint)
+        self.is_unknown = is_unknown
 
 
 class InvalidParamsError(ClankersError):
