@@ -20,21 +20,23 @@ if TYPE_CHECKING:
     from typing import Any, Literal
 
     from clankers._config_file import Document
+    from clankers._offer import ProfileOffer, read_offer
     from clankers._profile import Profile
 
     Source = Literal["env", "profile", "default"]
 else:
 
     def __getattr__(name: str) -> object:
-        # Profile is the one record here, and a command that only needs a path builds none.
-        if name != "Profile":
+        # Records and downloads: a command that only needs a path loads neither.
+        homes = {"Profile": "_profile", "ProfileOffer": "_offer", "read_offer": "_offer"}
+        if name not in homes:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        from clankers._profile import Profile
+        from importlib import import_module
 
-        return Profile
+        return getattr(import_module(f"clankers.{homes[name]}"), name)
 
 
-__all__ = ["SETTINGS", "Config", "Profile", "Setting", "Value"]
+__all__ = ["SETTINGS", "Config", "Profile", "ProfileOffer", "Setting", "Value", "read_offer"]
 
 
 class Config:
@@ -153,6 +155,31 @@ class Config:
             profile.pop(key, None)
             if key == "token":
                 profile.pop("token_origin", None)
+
+        self._edit(change)
+
+    def set_token(self, token: str) -> None:
+        """Sets the token of the active profile and signs in by it from now on."""
+        self.set("token", token)
+        self.set("auth", "token")
+
+    def add_profile(self, offer: ProfileOffer) -> None:
+        """Adds a profile as a server offers it; the active one stays active.
+
+        Only where the server is and how to sign in there comes from the offer: whether to
+        sync, and what may leave this machine, is not the server's to say.
+        """
+        self.create_profile(offer.name)
+        given = {
+            key: value
+            for key in ("endpoint", "auth", "workos_client_id", "token")
+            if (value := getattr(offer, key)) is not None
+        }
+
+        def change(document: Document) -> None:
+            profile = _made_profile(document, offer.name)
+            profile.update(given)
+            _bind_token(profile, "token")
 
         self._edit(change)
 

@@ -42,8 +42,8 @@ def configure(parser: ArgumentParser) -> None:
 
 
 def run(args: Namespace) -> int:
-    args.act(args, _context.config(args, may_be_new=True))
-    return 0
+    code: int = args.act(args, _context.config(args, may_be_new=True)) or 0
+    return code
 
 
 def _configure_profiles(parser: ArgumentParser) -> None:
@@ -57,6 +57,10 @@ def _configure_profiles(parser: ArgumentParser) -> None:
         action = actions.add_parser(name, help=about)
         action.add_argument("name", metavar="NAME")
         action.set_defaults(act=act)
+    adding = actions.add_parser("add", help="take in a profile that a server offers")
+    adding.add_argument("source", metavar="URL_OR_FILE")
+    adding.add_argument("--yes", action="store_true", help="do not ask")
+    adding.set_defaults(act=_add_profile)
 
 
 def _list(args: Namespace, config: Config) -> None:
@@ -123,6 +127,32 @@ def _create_profile(args: Namespace, config: Config) -> None:
 def _delete_profile(args: Namespace, config: Config) -> None:
     config.delete_profile(args.name)
     config.save()
+
+
+def _add_profile(args: Namespace, config: Config) -> int:
+    from clankers.config import read_offer
+    from clankers.formats import report_table
+    from clankers_cli import _asking
+
+    offer = read_offer(args.source)
+    shown = [
+        ("name", offer.name),
+        ("endpoint", offer.endpoint),
+        ("auth", offer.auth),
+        ("workos_client_id", offer.workos_client_id),
+        ("token", "(set)" if offer.token else None),
+    ]
+    print(report_table(("key", "value"), shown), file=sys.stderr)
+    if not args.yes:
+        if not _asking.is_somebody_there():
+            raise ConfigError("nobody is there to say yes", hint="--yes adds it at once")
+        if _asking.ask("add this profile? type yes: ") != "yes":
+            print("nothing was changed", file=sys.stderr)
+            return 1
+    config.add_profile(offer)
+    config.save()
+    _note(f"'clankers-cli config profiles use {offer.name}' makes it the active one")
+    return 0
 
 
 def _given_value(key: str, values: list[str]) -> Value:
