@@ -186,7 +186,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     "_profile": {"_settings"},
     "_system_zone": BASE,
     "times": {*BASE, "_system_zone"},
-    "config": {*BASE, "_settings", "_config_file", "_profile", "times"},
+    "config": {*BASE, "_settings", "_config_file", "_profile", "_offer", "times"},
+    # What a server offers is fetched, and its token checked.
+    "_offer": {*BASE, "_settings", "_http", "auth"},
+    "auth": {*BASE, "_settings"},
+    "server": {*BASE, "models", "auth", "wire", "store", "query", "usage"},
     # Times may be shown as people write them.
     "formats": {*BASE, "models", "times"},
     "_codec": {*BASE, "models"},
@@ -208,17 +212,21 @@ MAY_IMPORT: dict[str, set[str]] = {
 # Libraries that are slow to import or easy to depend on too much, and the rooms they live in.
 HOMES = {
     # The doctor says which version it is.
-    "apsw": {"store", "query", "usage", "importers", "doctor"},
+    "apsw": {"store", "query", "usage", "importers", "doctor", "server"},
     "attr": set(),
     "cattrs": {"_codec"},
     "genai_prices": {"usage"},
-    "msgspec": {"importers", "_codec", "daemon", "formats"},
-    # `prices update` is the one download there is so far.
-    "requests": {"_http", "auth", "usage"},
+    "msgspec": {"importers", "_codec", "daemon", "formats", "server"},
+    # `prices update` downloads, a profile may be at an address.
+    "requests": {"_http", "_offer", "auth", "usage"},
     "tabulate": {"formats"},
-    "tenacity": {"_http"},
+    "tenacity": {"_http", "server"},
     "watchfiles": {"importing"},
-    "zstandard": {"importers"},
+    "litestar": {"server"},
+    "uvicorn": {"server"},
+    "httpx": {"server"},
+    "prometheus_client": {"server"},
+    "zstandard": {"importers", "server"},
 }
 
 

@@ -61,11 +61,18 @@ def open_writer(
     *,
     busy_timeout_ms: int = BUSY_TIMEOUT_MS,
     check: Callable[[apsw.Connection], object] | None = None,
+    page_size: int = NEW_DATABASE_PAGE_SIZE,
+    is_durable: bool = False,
 ) -> apsw.Connection:
     """The one writing connection of a process; creates the file, private to its owner.
 
-    `check` may look at the database and refuse it by an exception: until it returns,
-    nothing has been changed, the journal mode included.
+    Args:
+        path: the file.
+        busy_timeout_ms: how long to wait for another process that writes.
+        check: may look at the database and refuse it by an exception: until it returns,
+            nothing has been changed, the journal mode included.
+        page_size: of a new file.
+        is_durable: what was committed also survives a power cut.
     """
     _files.create_private(path)
     _files.refuse_other_kinds(path)
@@ -82,8 +89,10 @@ def open_writer(
             connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0)
             _refuse_protected(connection, path)
             # Has no effect on a database that has a page already.
-            connection.pragma("page_size", NEW_DATABASE_PAGE_SIZE)
+            connection.pragma("page_size", page_size)
             _write_ahead(connection, busy_timeout_ms / 1000)
+            if is_durable:
+                connection.pragma("synchronous", "full")
             _keep_integrity(connection)
             connection.pragma("temp_store", 2)
         except BaseException:

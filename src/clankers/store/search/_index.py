@@ -191,13 +191,29 @@ _KNOWN = "id IN (SELECT value FROM json_each(:unspaced))"
 
 @cache
 def _prepared(indexed: Indexed, column: str, unspaced: str = _UNKNOWN) -> str:
-    """SQL for a column's text as it is indexed; GLOB looks for an escape much faster than replace."""
+    """SQL for a column's text as it is indexed."""
+    text = unescaped(indexed, column)
+    return f"iif({unspaced.format(column=column)}, clankers_spaced({text}), {text})"
+
+
+def unescaped(indexed: Indexed, column: str) -> str:
+    """SQL for the text of a column as it is indexed where nothing in it must be spaced.
+
+    Any SQLite runs it. GLOB looks for an escape much faster than replace does.
+    """
     text = column
     if indexed.escaped:
         for escape in _ESCAPES:
             replaced = f"replace({text}, '{escape}', ' ')"
             text = f"iif({column} GLOB '*{escape}*', {replaced}, {text})"
-    return f"iif({unspaced.format(column=column)}, clankers_spaced({text}), {text})"
+    return text
+
+
+def indexed_text(indexed: Indexed, text: str | None) -> str | None:
+    """A text as it is indexed, for an engine that has no function of ours."""
+    if text is None:
+        return None
+    return spaced(without_escapes(text) if indexed.escaped else text)
 
 
 def _insert(indexed: Indexed, condition: str, unspaced: str = _UNKNOWN) -> str:

@@ -1,0 +1,175 @@
+"""One tenant: batches that wait are stored together, one commit for all of them."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from attrs import define, field
+
+from clankers import errors, wire
+from clankers.server import _storing
+from clankers.server._held import Loaded, wanted_by
+from clankers.server._merging import Merging
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from clankers.server._batches import Batch
+    from clankers.server._held import Reader
+    from clankers.server.backends import Backend, Database
+
+# So many records are stored by one commit; a larger batch goes alone.
+MOST_TOGETHER = 5_000
+# Below this many records merging is over sooner than a thread begins.
+_AT_ONCE = 50
+_TRIES = 5
+_PAUSE = 0.02
+
+
+@define
+class _Waiting:
+    batch: Batch
+    answered: asyncio.Future[bytes] = field(
+        factory=lambda: asyncio.get_running_loop().create_future()
+    )
+
+
+class Writer:
+    """Stores the batches of one tenant, in the order in which they came.
+
+    Another process of the service may write to the same database: each commit is guarded by
+    the revision that was read before it, and is made anew when that is no longer the last.
+    """
+
+    def __init__(self, backend: Backend, database: Database, tenant: str) -> None:
+        self._backend = backend
+        self._database = database
+        self._tenant = tenant
+        self._waiting: list[_Waiting] = []
+        self._storing: asyncio.Task[None] | None = None
+
+    @property
+    def is_idle(self) -> bool:
+        return self._storing is None and not self._waiting
+
+    async def store(self, batch: Batch) -> bytes:
+        """The answer as JSON, once the batch is stored for good.
+
+        Raises:
+            Problem: the batch must not be stored.
+            BackendError: it could not be; it may be sent again.
+        """
+        one = _Waiting(batch)
+        self._waiting.append(one)
+        if self._storing is None:
+            self._storing = asyncio.create_task(self._store_all())
+        # A client that hangs up does not take its neighbours along.
+        return await asyncio.shield(one.answered)
+
+    async def _store_all(self) -> None:
+        try:
+            while self._waiting:
+                await self._store_together(self._take())
+        finally:
+            self._storing = None
+
+    def _take(self) -> list[_Waiting]:
+        count, records = 0, 0
+        for one in self._waiting:
+            records += one.batch.received
+            if count and records > MOST_TOGETHER:
+                break
+            count += 1
+        taken, self._waiting = self._waiting[:count], self._waiting[count:]
+        return taken
+
+    async def _store_together(self, taken: Sequence[_Waiting]) -> None:
+        try:
+            await self._attempt(taken)
+        except Exception as problem:  # noqa: BLE001 - each waits for an answer, whatever it is
+            if len(taken) == 1:
+                _fail(taken[0], problem)
+                return
+            for one in taken:
+                await self._store_together([one])
+
+    async def _attempt(self, taken: Sequence[_Waiting]) -> None:
+        for attempt in range(_TRIES):
+            loaded = await self._load([one.batch for one in taken])
+            now = time.time_ns() // 1_000_000
+            merging = Merging(self._tenant, loaded, largest=self._backend.largest_value)
+            outcomes = await _perhaps_in_thread(taken, _merged, merging, taken, now)
+            try:
+                if merging.applied:
+                    made = await _perhaps_in_thread(
+                        taken, _storing.statements, merging, now, merging.largest
+                    )
+                    await self._backend.write(self._database, made)
+                break
+            except errors.ConstraintError:
+                # The guard: somebody else wrote in between.
+                if attempt == _TRIES - 1:
+                    raise
+                await asyncio.sleep(_PAUSE * attempt)
+        for one, outcome in zip(taken, outcomes, strict=True):
+            _settle(one, outcome)
+
+    async def _load(self, batches: Sequence[Batch]) -> Loaded:
+        loaded = Loaded()
+        await self._read(loaded.first(wanted_by(batches)))
+        if more := [*loaded.sessions_named(), *_children(loaded, batches)]:
+            await self._read(more)
+        return loaded
+
+    async def _read(self, readers: Sequence[Reader]) -> None:
+        found = await self._backend.read(
+            self._database, [statement for statement, _take in readers]
+        )
+        for (_statement, take), rows in zip(readers, found, strict=True):
+            take(rows)
+
+
+def _children(loaded: Loaded, batches: Sequence[Batch]) -> list[Reader]:
+    """What belongs to sessions that are deleted, or that may live again."""
+    changed = {one.id for batch in batches for one in batch.changes if one.table == "sessions"}
+    sessions = {one.id for batch in batches for one in batch.deletes if one.table == "sessions"}
+    for one in changed:
+        held = loaded.records.get(("sessions", one))
+        if held and held.version.deleted_at > wire.ZERO and not held.version.is_alive:
+            sessions.add(one)
+    return loaded.children_of(sessions) if sessions else []
+
+
+def _merged(merging: Merging, taken: Sequence[_Waiting], now: int) -> list[bytes | Exception]:
+    outcomes: list[bytes | Exception] = []
+    for one in taken:
+        try:
+            answer = merging.apply(one.batch, now)
+        except Exception as problem:  # noqa: BLE001 - told to its sender alone
+            outcomes.append(problem)
+        else:
+            outcomes.append(
+                answer.encode() if isinstance(answer, str) else msgspec.json.encode(answer)
+            )
+    return outcomes
+
+
+def _settle(one: _Waiting, outcome: bytes | Exception) -> None:
+    if isinstance(outcome, Exception):
+        _fail(one, outcome)
+    elif not one.answered.done():
+        one.answered.set_result(outcome)
+
+
+def _fail(one: _Waiting, problem: Exception) -> None:
+    if not one.answered.done():
+        one.answered.set_exception(problem)
+
+
+async def _perhaps_in_thread(taken: Sequence[_Waiting], act: Any, *values: Any) -> Any:
+    if sum(one.batch.received for one in taken) <= _AT_ONCE:
+        return act(*values)
+    return await asyncio.to_thread(act, *values)

@@ -1,0 +1,79 @@
+"""What the service asks of a tenant's database, wherever it is.
+
+Statements go in, rows come out. Nobody holds a transaction or a handle between two calls, so
+that the same code works on a file and over HTTP, and a slow caller never blocks another.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+SqlValue = str | int | float | bytes | None
+Rows = list[tuple[SqlValue, ...]]
+
+# The service's own database, which no tenant's name can lead to: theirs are longer.
+REGISTRY = "ck-registry"
+_NAME_LENGTH = 24
+
+
+class Statement(NamedTuple):
+    """One SQL statement with the values of its parameters, in their order."""
+
+    sql: str
+    values: tuple[SqlValue, ...] = ()
+
+
+class Database(NamedTuple):
+    """Where a database is: its name, and the address that the backend gave when it made it."""
+
+    name: str
+    address: str = ""
+
+
+class Backend(Protocol):
+    """Where tenant databases live.
+
+    Calls raise `NoSuchTenantError`, `ConstraintError`, `BackendUnavailableError` or another
+    `BackendError`, and have then changed nothing, unless the error says that it is unknown.
+
+    Attributes:
+        name: what people call it.
+        largest_value: bytes of one parameter or one row; more is refused by the engine.
+    """
+
+    name: str
+    largest_value: int
+
+    async def create(self, name: str) -> Database:
+        """Makes an empty database; one that is there already stays as it is."""
+
+    async def drop(self, database: Database) -> None:
+        """Deletes a database with all its rows; one that is gone already is fine."""
+
+    async def write(self, database: Database, statements: Sequence[Statement]) -> list[Rows]:
+        """Runs statements in one transaction that is on disk when this returns."""
+
+    async def read(self, database: Database, statements: Sequence[Statement]) -> list[Rows]:
+        """Runs statements that only read, all on one snapshot."""
+
+    async def ping(self) -> None:
+        """Returns when databases can be reached; raises otherwise."""
+
+    async def close(self) -> None:
+        """Lets go of files and connections."""
+
+
+def database_name(tenant: str) -> str:
+    """The name of a tenant's database: ``ck-`` and 24 letters and digits of its hash.
+
+    Hosting services allow lower case letters, digits and dashes, and make a host name of it,
+    of which one label has at most 63 characters. A hash also keeps a tenant's name from being
+    read as a path.
+    """
+    digest = hashlib.sha256(tenant.encode()).digest()
+    return "ck-" + base64.b32encode(digest).decode().lower()[:_NAME_LENGTH]
