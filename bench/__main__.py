@@ -62,8 +62,8 @@ def show(row: Row) -> None:
     ratio = "" if row.ratio is None else f"{row.ratio:.3g}"
     goal = ""
     if row.goal is not None:
-        sign = ">=" if row.goal_is == "at least" else "<="
-        unit = "" if row.goal_is == "ratio" else f" {row.unit}"
+        sign = ">=" if row.goal_is.endswith("least") else "<="
+        unit = f" {row.unit}" if row.goal_is.startswith("at ") else ""
         goal = f"{sign} {row.goal:g}{unit}{' !' if row.is_met is False else ''}"
     ours = f"{row.ours:,.4g} {row.unit}"
     print(f"{row.work:44} {ours:>12}  {row.peer:24} {theirs:>12}  {ratio:>7}  {goal}", flush=True)

@@ -27,7 +27,10 @@ class Ran:
 
 @dataclass
 class Row:
-    """One line of the table; numbers are in `unit`, the ratio is ours over theirs."""
+    """One line of the table; numbers are in `unit`, the ratio is ours over theirs.
+
+    A goal is the greatest "ratio", the "least" ratio, or what ours is "at least" or "at most".
+    """
 
     work: str
     ours: float
@@ -44,10 +47,10 @@ class Row:
     @property
     def is_met(self) -> bool | None:
         """True when the goal is reached; None where there is nothing to compare."""
-        measured = self.ratio if self.goal_is == "ratio" else self.ours
+        measured = self.ours if self.goal_is.startswith("at ") else self.ratio
         if self.goal is None or measured is None:
             return None
-        return measured >= self.goal if self.goal_is == "at least" else measured <= self.goal
+        return measured >= self.goal if self.goal_is.endswith("least") else measured <= self.goal
 
 
 class CommandError(Exception):

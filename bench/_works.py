@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import sys
 from pathlib import Path
@@ -86,6 +87,7 @@ class Bench:
             self._table,
             self._formats,
             self._reports,
+            self._serving,
         ]
         for work in works:
             for row in work():
@@ -259,6 +261,28 @@ class Bench:
             work = f"upserts to the daemon, {connections} clients"
             yield Row(work, rate, "/s", goal=least, goal_is="at least")
             yield Row(f"{work}, p99", last, "ms", goal=50 if least else None, goal_is="at most")
+
+    def _serving(self) -> Iterator[Row]:
+        """The web service on files: rows pushed, small batches, many tenants."""
+        rows, tenants = (2_000, 200) if self._quick else (20_000, 10_000)
+        script: list[str | Path] = [
+            sys.executable,
+            _HERE / "serving.py",
+            self._database,
+            str(rows),
+            str(tenants),
+        ]
+        found = json.loads(run(script).out)
+        floor = "the same statements, SQLite alone"
+        yield Row("push to the service", found["push"], "/s", floor, found["floor"], 0.40, "least")
+        yield Row("bytes on the wire", found["wire"], "of raw JSON", goal=0.35, goal_is="at most")
+        small = "batch of 10 rows, acknowledged"
+        yield Row(f"{small}, p50", found["p50"], "ms", goal=2, goal_is="at most")
+        yield Row(f"{small}, p99", found["p99"], "ms", goal=8, goal_is="at most")
+        active = f"{found['tenants']:,} tenants, {found['active']:,} active"
+        yield Row(f"{active}, memory", found["rss"] / MB, "MB")
+        yield Row(f"{active}, open files", found["files"], "files")
+        yield Row(f"{active}, batch of 10 rows", found["tenant_ms"], "ms")
 
     def _inside(self, *words: str | Path) -> tuple[float, float]:
         out = run([sys.executable, _HERE / "inside.py", *words]).out.split()
