@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 from attrs import define, field
@@ -15,16 +15,14 @@ from clankers.server._held import Loaded, wanted_by
 from clankers.server._merging import Merging
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Generator, Sequence
 
     from clankers.server._batches import Batch
     from clankers.server._held import Reader
-    from clankers.server.backends import Backend, Database
+    from clankers.server.backends import Backend, Database, Rows, Statement, Work
 
 # So many records are stored by one commit; a larger batch goes alone.
 MOST_TOGETHER = 5_000
-# Below this many records merging is over sooner than a thread begins.
-_AT_ONCE = 50
 _TRIES = 5
 _PAUSE = 0.02
 
@@ -98,16 +96,9 @@ class Writer:
 
     async def _attempt(self, taken: Sequence[_Waiting]) -> None:
         for attempt in range(_TRIES):
-            loaded = await self._load([one.batch for one in taken])
-            now = time.time_ns() // 1_000_000
-            merging = Merging(self._tenant, loaded, largest=self._backend.largest_value)
-            outcomes = await _perhaps_in_thread(taken, _merged, merging, taken, now)
+            outcomes: list[bytes | Exception] = []
             try:
-                if merging.applied:
-                    made = await _perhaps_in_thread(
-                        taken, _storing.statements, merging, now, merging.largest
-                    )
-                    await self._backend.write(self._database, made)
+                await self._backend.update(self._database, self._work(taken, outcomes))
                 break
             except errors.ConstraintError:
                 # The guard: somebody else wrote in between.
@@ -117,19 +108,24 @@ class Writer:
         for one, outcome in zip(taken, outcomes, strict=True):
             _settle(one, outcome)
 
-    async def _load(self, batches: Sequence[Batch]) -> Loaded:
+    def _work(self, taken: Sequence[_Waiting], outcomes: list[bytes | Exception]) -> Work:
+        """Reads what the batches meet, merges them, and says what must be written."""
+        batches = [one.batch for one in taken]
         loaded = Loaded()
-        await self._read(loaded.first(wanted_by(batches)))
+        yield from _read(loaded.first(wanted_by(batches)))
         if more := [*loaded.sessions_named(), *_children(loaded, batches)]:
-            await self._read(more)
-        return loaded
+            yield from _read(more)
+        now = time.time_ns() // 1_000_000
+        largest = self._backend.largest_value
+        merging = Merging(self._tenant, loaded, largest=largest)
+        outcomes += [_merged(merging, batch, now) for batch in batches]
+        return _storing.statements(merging, now, largest) if merging.applied else []
 
-    async def _read(self, readers: Sequence[Reader]) -> None:
-        found = await self._backend.read(
-            self._database, [statement for statement, _take in readers]
-        )
-        for (_statement, take), rows in zip(readers, found, strict=True):
-            take(rows)
+
+def _read(readers: Sequence[Reader]) -> Generator[list[Statement], list[Rows], None]:
+    found = yield [statement for statement, _take in readers]
+    for (_statement, take), rows in zip(readers, found, strict=True):
+        take(rows)
 
 
 def _children(loaded: Loaded, batches: Sequence[Batch]) -> list[Reader]:
@@ -143,18 +139,13 @@ def _children(loaded: Loaded, batches: Sequence[Batch]) -> list[Reader]:
     return loaded.children_of(sessions) if sessions else []
 
 
-def _merged(merging: Merging, taken: Sequence[_Waiting], now: int) -> list[bytes | Exception]:
-    outcomes: list[bytes | Exception] = []
-    for one in taken:
-        try:
-            answer = merging.apply(one.batch, now)
-        except Exception as problem:  # noqa: BLE001 - told to its sender alone
-            outcomes.append(problem)
-        else:
-            outcomes.append(
-                answer.encode() if isinstance(answer, str) else msgspec.json.encode(answer)
-            )
-    return outcomes
+def _merged(merging: Merging, batch: Batch, now: int) -> bytes | Exception:
+    """The answer as JSON, or what its sender alone is told."""
+    try:
+        answer = merging.apply(batch, now)
+    except Exception as problem:  # noqa: BLE001 - its neighbours are stored all the same
+        return problem
+    return answer.encode() if isinstance(answer, str) else msgspec.json.encode(answer)
 
 
 def _settle(one: _Waiting, outcome: bytes | Exception) -> None:
@@ -167,9 +158,3 @@ def _settle(one: _Waiting, outcome: bytes | Exception) -> None:
 def _fail(one: _Waiting, problem: Exception) -> None:
     if not one.answered.done():
         one.answered.set_exception(problem)
-
-
-async def _perhaps_in_thread(taken: Sequence[_Waiting], act: Any, *values: Any) -> Any:
-    if sum(one.batch.received for one in taken) <= _AT_ONCE:
-        return act(*values)
-    return await asyncio.to_thread(act, *values)

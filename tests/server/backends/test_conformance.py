@@ -14,7 +14,7 @@ from clankers.errors import (
     ConstraintError,
     NoSuchTenantError,
 )
-from clankers.server.backends import Database, SqliteBackend, Statement, database_name
+from clankers.server.backends import Database, SqliteBackend, Statement, Work, database_name
 from server.backends.conftest import Place, new_name, on_sqld
 
 if TYPE_CHECKING:
@@ -406,3 +406,51 @@ class TestNames:
         names = {database_name(tenant) for tenant in odd}
         assert len(names) == 11
         assert all(re.fullmatch("[a-z0-9-]{27}", name) for name in names)
+
+
+class TestUpdates:
+    def test_what_is_read_decides_what_is_written(self, place: Place) -> None:
+        """Reads come one list after the other; nothing is written where nothing is returned."""
+
+        async def act(backend: Backend, database: Database) -> None:
+            await backend.write(database, [TABLE, insert(1, "a")])
+            seen = []
+
+            def work(name: str) -> Work:
+                first = yield [COUNT]
+                second = yield [Statement("SELECT text FROM t ORDER BY id"), COUNT]
+                seen.append((first, second))
+                return [insert(2, name)] if name else []
+
+            await backend.update(database, work("b"))
+            await backend.update(database, work(""))
+            assert seen == [
+                ([[(1,)]], [[("a",)], [(1,)]]),
+                ([[(2,)]], [[("a",), ("b",)], [(2,)]]),
+            ]
+            assert await backend.read(database, [COUNT]) == [[(2,)]]
+
+        place.use(act)
+
+    def test_a_failure_leaves_nothing(self, place: Place) -> None:
+        """Of the work itself, or of a statement that it returned; the next one goes well."""
+
+        async def act(backend: Backend, database: Database) -> None:
+            await backend.write(database, [TABLE])
+
+            def fails() -> Work:
+                yield [COUNT]
+                raise RuntimeError("of the work")
+
+            def breaks_a_rule() -> Work:
+                yield [COUNT]
+                return [insert(1, "a"), insert(2, "a")]
+
+            with pytest.raises(RuntimeError, match="of the work"):
+                await backend.update(database, fails())
+            with pytest.raises(ConstraintError):
+                await backend.update(database, breaks_a_rule())
+            assert await backend.read(database, [COUNT]) == [[(0,)]]
+            await backend.write(database, [insert(1, "a")])
+
+        place.use(act)

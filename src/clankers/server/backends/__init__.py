@@ -9,6 +9,7 @@ from clankers.server.backends._port import (
     Rows,
     SqlValue,
     Statement,
+    Work,
     database_name,
 )
 from clankers.server.backends._sqlite import OPEN_DATABASES, SqliteBackend
@@ -22,5 +23,6 @@ __all__ = [
     "SqlValue",
     "SqliteBackend",
     "Statement",
+    "Work",
     "database_name",
 ]

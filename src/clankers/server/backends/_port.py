@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from typing import TYPE_CHECKING, NamedTuple, Protocol
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from typing import NamedTuple, Protocol
 
 SqlValue = str | int | float | bytes | None
 Rows = list[tuple[SqlValue, ...]]
@@ -33,6 +31,10 @@ class Database(NamedTuple):
 
     name: str
     address: str = ""
+
+
+# Yields statements that read, is sent their rows, and returns the statements that write.
+Work = Generator[Sequence[Statement], list[Rows], Sequence[Statement]]
 
 
 class Backend(Protocol):
@@ -60,6 +62,13 @@ class Backend(Protocol):
 
     async def read(self, database: Database, statements: Sequence[Statement]) -> list[Rows]:
         """Runs statements that only read, all on one snapshot."""
+
+    async def update(self, database: Database, work: Work) -> None:
+        """Runs the reads that `work` asks for, one list after the other, then what it returns.
+
+        Somebody else may write in between: what is returned must fail then, by a constraint.
+        The work runs in a thread, so it may take its time.
+        """
 
     async def ping(self) -> None:
         """Returns when databases can be reached; raises otherwise."""

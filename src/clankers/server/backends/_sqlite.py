@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import apsw
 
 from clankers import _paths, errors
-from clankers.server.backends._port import Database, Rows, Statement
+from clankers.server.backends._port import Database, Rows, Statement, Work
 from clankers.store._connection import open_reader, open_writer
 
 if TYPE_CHECKING:
@@ -56,6 +56,9 @@ class SqliteBackend:
     async def read(self, database: Database, statements: Sequence[Statement]) -> list[Rows]:
         found: list[Rows] = await self._in_thread(self._read, database.name, statements)
         return found
+
+    async def update(self, database: Database, work: Work) -> None:
+        await self._in_thread(self._update, database.name, work)
 
     async def ping(self) -> None:
         await self._in_thread(self._check_folder)
@@ -102,6 +105,13 @@ class SqliteBackend:
     def _read(self, name: str, statements: Sequence[Statement]) -> list[Rows]:
         with self._using(name) as opened, opened.reading, _translated(name):
             return _transaction(opened.reader(), "BEGIN", statements)
+
+    def _update(self, name: str, work: Work) -> None:
+        """All in one transaction that has the lock from its beginning: nobody comes in between."""
+        with self._using(name) as opened, opened.writing, _translated(name):
+            connection = opened.writer()
+            with _begun(connection, "BEGIN IMMEDIATE"):
+                _run(connection, _returned(work, lambda reads: _run(connection, reads)))
 
     def _check_folder(self) -> None:
         try:
@@ -179,18 +189,37 @@ class _Opened:
 def _transaction(
     connection: apsw.Connection, begin: str, statements: Sequence[Statement]
 ) -> list[Rows]:
+    with _begun(connection, begin):
+        return _run(connection, statements)
+
+
+@contextmanager
+def _begun(connection: apsw.Connection, begin: str) -> Iterator[None]:
     connection.execute(begin)
     try:
-        found: list[Any] = [
-            connection.execute(sql, values).fetchall() for sql, values in statements
-        ]
+        yield
         connection.execute("COMMIT")
     except BaseException:
         # A full disk has rolled back already.
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise
+
+
+def _run(connection: apsw.Connection, statements: Sequence[Statement]) -> list[Rows]:
+    found: list[Any] = [connection.execute(sql, values).fetchall() for sql, values in statements]
     return found
+
+
+def _returned(work: Work, read: Callable[[Sequence[Statement]], list[Rows]]) -> Sequence[Statement]:
+    """What the work returns when all its reads are answered."""
+    try:
+        reads = next(work)
+        while True:
+            reads = work.send(read(reads))
+    except StopIteration as done:
+        written: Sequence[Statement] = done.value
+        return written
 
 
 @contextmanager

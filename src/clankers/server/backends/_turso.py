@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from functools import partial
 from typing import TYPE_CHECKING
 
 import httpx
@@ -13,7 +15,7 @@ from clankers.server.backends import _hrana
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from clankers.server.backends._port import Database, Rows, Statement
+    from clankers.server.backends._port import Database, Rows, Statement, Work
     from clankers.server.backends._provision import Provisioner
 
 _TIMEOUT = httpx.Timeout(30, connect=5)
@@ -60,6 +62,16 @@ class TursoBackend:
                 found = await self._run(database, statements, "BEGIN")
         return found
 
+    async def update(self, database: Database, work: Work) -> None:
+        step, rows = partial(_next, work), None
+        while True:
+            statements, is_last = await asyncio.to_thread(step, rows)
+            if is_last:
+                break
+            rows = await self.read(database, statements)
+        if statements:
+            await self.write(database, statements)
+
     async def ping(self) -> None:
         await self._provisioner.ping()
 
@@ -77,6 +89,14 @@ class TursoBackend:
             # All tokens of a database end at once when its owner rotates them.
             headers = await self._provisioner.headers(database, renew=True)
             return await _hrana.run(client, address, headers, statements, begin=begin)
+
+
+def _next(work: Work, rows: list[Rows] | None) -> tuple[Sequence[Statement], bool]:
+    """The next statements of some work, and whether they are those that write."""
+    try:
+        return (next(work) if rows is None else work.send(rows)), False
+    except StopIteration as done:
+        return done.value, True
 
 
 def _again(*, is_repeatable: bool) -> tenacity.AsyncRetrying:
