@@ -320,6 +320,23 @@ class TestTombstones:
         assert told["fields"] == {"session_id": sid, "text_content": "x"}
         assert told["deleted_at"] == [T + 5, "d", 1]
 
+    def test_one_that_lived_again_is_told_at_its_last_revision(
+        self, service: Service, sid: str
+    ) -> None:
+        """Also where it was covered meanwhile, and its old tombstone stands before it in a page."""
+        row = {"id": f"{sid}-m", "session_id": sid, "text_content": "x"}
+        push(service, deletes=[{"table": "messages", "id": f"{sid}-m", **stamp(1)}])
+        before = max(one["revision"] for one in changes(service)) - 1
+        push(service, messages=[{**row, **stamp(3)}])
+        push(service, deletes=[{"table": "sessions", "id": sid, **stamp(5)}])
+        push(service, sessions=[{"id": sid, "title": "again", **stamp(7)}])
+        push(service, sessions=[{"id": f"{sid}z", "title": "later", **stamp(7)}])
+        page = service.get("/sync/changes", params={"after": before, "limit": 100}).json()
+        told = {one["id"]: one for one in page["changes"]}
+        assert list(told) == [sid, f"{sid}-m", f"{sid}z"]
+        assert told[f"{sid}-m"]["fields"] == {"session_id": sid, "text_content": "x"}
+        assert told[f"{sid}-m"]["deleted_at"] == [T + 1, "d", 1]
+
 
 class TestHistory:
     def test_a_repeated_batch_is_answered_as_before(self, service: Service, sid: str) -> None:
@@ -440,6 +457,11 @@ class TestSearch:
         assert found(service, f"本語の{sid}") == [f"{sid}-2"]
         assert found(service, f"foo_{sid}.py") == [f"{sid}-3"]
         assert found(service, f"{sid}quux") == [sid]
+        nul = json.dumps({"command": f"a\0b\nnul{sid}"})
+        push(service, tools=[{"id": f"{sid}-3", "tool_input": f"{nul}\0\\nbehind{sid}"}])
+        assert found(service, f"behind{sid}") == [f"{sid}-3"]
+        push(service, tools=[{"id": f"{sid}-3", "tool_input": "other"}])
+        assert found(service, f"behind{sid}") == []
         push(service, messages=[{"id": f"{sid}-1", "text_content": f"changed{sid}"}])
         assert found(service, f"größerer{sid}") == []
         assert found(service, f"changed{sid}") == [f"{sid}-1"]

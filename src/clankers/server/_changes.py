@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -117,17 +118,21 @@ _Page = dict[tuple[str, str], int]
 
 
 def _page(places: Rows, limit: int) -> tuple[_Page, bool]:
-    """The records of the page with their revisions, and whether more follow."""
+    """The records of the page with their revisions, and whether more follow.
+
+    A record that was deleted and lives again has two revisions, of which the later counts: by
+    the earlier one it would be passed over where the page goes on beyond the later.
+    """
+    newest: dict[tuple[str, str], tuple[int, int]] = {}
+    for revision, table, record_id, _kind, length in places:
+        newest[str(table), str(record_id)] = int(revision or 0), int(length or 0)
     page: _Page = {}
     size = 0
-    for revision, table, record_id, _kind, length in places:
-        key = str(table), str(record_id)
-        if key in page:
-            continue
-        size += int(length or 0)
+    for key, (revision, length) in sorted(newest.items(), key=itemgetter(1)):
+        size += length
         if page and (len(page) >= limit or size > _LARGEST_PAGE):
             return page, True
-        page[key] = int(revision or 0)
+        page[key] = revision
     return page, False
 
 

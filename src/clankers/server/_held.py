@@ -144,11 +144,10 @@ class Loaded:
         for table in wire.CHILDREN:
             among = "t.session_id IN (SELECT value FROM json_each(?))"
             readers.append((Statement(_rows_sql(table, among), ids), self._take_rows(table)))
-            dead = _tombstones_sql(
-                table,
-                f"IN (SELECT id FROM {table} WHERE session_id IN (SELECT value FROM json_each(?)))",
-            )
-            readers.append((Statement(dead, ids), self._take_tombstones))
+            for place in (f"{table} WHERE", f"covered WHERE tbl = '{table}' AND"):
+                ours = f"{place} session_id IN (SELECT value FROM json_each(?))"
+                dead = _tombstones_sql(table, f"IN (SELECT id FROM {ours})")
+                readers.append((Statement(dead, ids), self._take_tombstones))
         covered = f"{_COVERED} WHERE session_id IN (SELECT value FROM json_each(?))"
         readers.append((Statement(covered, ids), self._take_covered))
         return readers

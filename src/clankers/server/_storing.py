@@ -207,7 +207,7 @@ def index_rows(
     as_stored: list[str] = []
     prepared: list[tuple[str, str | None, str | None]] = []
     for record_id, one, other in rows:
-        if (one is None or one.isascii()) and (other is None or other.isascii()):
+        if _is_plain(one) and _is_plain(other):
             if one is not None or other is not None:
                 as_stored.append(record_id)
         else:
@@ -233,6 +233,11 @@ def index_rows(
         " WHERE source = ?"
     )
     return [*made, Statement(mark, (indexed.table,))]
+
+
+def _is_plain(text: str | None) -> bool:
+    """SQL prepares it as Python does; GLOB, which it does so with, sees nothing behind a NUL."""
+    return text is None or (text.isascii() and "\0" not in text)
 
 
 def _texts(version: wire.Version, indexed: Indexed) -> tuple[str | None, str | None]:

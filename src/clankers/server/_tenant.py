@@ -13,6 +13,7 @@ from clankers import errors, wire
 from clankers.server import _storing
 from clankers.server._held import Loaded, wanted_by
 from clankers.server._merging import Merging
+from clankers.server._problems import Problem
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 # So many records are stored by one commit; a larger batch goes alone.
 MOST_TOGETHER = 5_000
+# Who sends faster than a disk can take it is told to wait.
+MOST_WAITING_BYTES = 256 * 1024 * 1024
 _TRIES = 5
 _PAUSE = 0.02
 
@@ -47,6 +50,7 @@ class Writer:
         self._database = database
         self._tenant = tenant
         self._waiting: list[_Waiting] = []
+        self._waiting_bytes = 0
         self._storing: asyncio.Task[None] | None = None
 
     @property
@@ -61,6 +65,9 @@ class Writer:
             BackendError: it could not be; it may be sent again.
         """
         one = _Waiting(batch)
+        if self._waiting and self._waiting_bytes + batch.size > MOST_WAITING_BYTES:
+            raise Problem.unavailable("too many batches are waiting", retry_after=1)
+        self._waiting_bytes += batch.size
         self._waiting.append(one)
         if self._storing is None:
             self._storing = asyncio.create_task(self._store_all())
@@ -82,6 +89,7 @@ class Writer:
                 break
             count += 1
         taken, self._waiting = self._waiting[:count], self._waiting[count:]
+        self._waiting_bytes -= sum(one.batch.size for one in taken)
         return taken
 
     async def _store_together(self, taken: Sequence[_Waiting]) -> None:
