@@ -10,8 +10,8 @@ from litestar.params import Parameter
 from clankers.server import _queries, _searching
 from clankers.server._answers import Conversation, Found, SessionPage, Stats
 from clankers.server._service import Service
-from clankers.server.routes._common import failing, moment, reader
 from clankers.server.routes._query import Limit, Moment, Offset, Text
+from clankers.server.routes._requests import SECURED, moment, reader
 
 MOST_HITS = 100
 
@@ -20,8 +20,7 @@ MOST_HITS = 100
     "/api/sessions",
     tags=["api"],
     operation_id="api_sessions",
-    responses=failing(),
-    security=[{"token": []}],
+    **SECURED,
 )
 async def api_sessions(
     request: Request[Any, Any, Any],
@@ -55,8 +54,7 @@ async def api_sessions(
     "/api/sessions/{session_id:str}",
     tags=["api"],
     operation_id="api_session",
-    responses=failing(),
-    security=[{"token": []}],
+    **SECURED,
 )
 async def api_session(
     request: Request[Any, Any, Any], service: Service, session_id: str
@@ -70,8 +68,7 @@ async def api_session(
     "/api/search",
     tags=["api"],
     operation_id="api_search",
-    responses=failing(),
-    security=[{"token": []}],
+    **SECURED,
 )
 async def api_search(
     request: Request[Any, Any, Any],
@@ -94,8 +91,7 @@ async def api_search(
     "/api/stats",
     tags=["api"],
     operation_id="api_stats",
-    responses=failing(),
-    security=[{"token": []}],
+    **SECURED,
 )
 async def api_stats(
     request: Request[Any, Any, Any],

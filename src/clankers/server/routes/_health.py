@@ -11,7 +11,7 @@ from clankers._version import __version__
 from clankers.server._answers import Alive, Health
 from clankers.server._callers import let_in
 from clankers.server._service import Service
-from clankers.server.routes._common import failing
+from clankers.server.routes._requests import failing
 
 
 @get("/health", tags=["health"], responses={503: failing()[503]}, operation_id="health")

@@ -17,7 +17,7 @@ from clankers.server._answers import NewProfile, OfferedProfile, Retired
 from clankers.server._callers import address_of, let_in
 from clankers.server._problems import Problem
 from clankers.server._service import Service
-from clankers.server.routes._common import failing, read_json, take, with_body
+from clankers.server.routes._requests import SECURED, failing, read_json, take, with_body
 
 _TENANT_BYTES = 8
 _REGISTERED = "open registration"
@@ -78,8 +78,7 @@ async def create_profile(request: Request[Any, Any, Any], service: Service) -> N
     status_code=200,
     tags=["profiles"],
     operation_id="retire_profile",
-    responses=failing(),
-    security=[{"token": []}],
+    **SECURED,
 )
 async def retire_profile(
     request: Request[Any, Any, Any],

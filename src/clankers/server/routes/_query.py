@@ -10,7 +10,7 @@ from litestar.params import Parameter
 from clankers.server import _queries
 from clankers.server._answers import SessionDetail, SessionPage
 from clankers.server._service import Service
-from clankers.server.routes._common import MOMENT, failing, moment, reader
+from clankers.server.routes._requests import MOMENT, SECURED, moment, reader
 
 MOST_SESSIONS = 200
 _FARTHEST = 10**9
@@ -27,8 +27,7 @@ Moment = Annotated[
     "/query/sessions",
     tags=["query"],
     operation_id="query_sessions",
-    responses=failing(),
-    security=[{"token": []}],
+    **SECURED,
 )
 async def query_sessions(
     request: Request[Any, Any, Any],
@@ -59,8 +58,7 @@ async def query_sessions(
     "/query/sessions/{session_id:str}",
     tags=["query"],
     operation_id="query_session",
-    responses=failing(),
-    security=[{"token": []}],
+    **SECURED,
 )
 async def query_session(
     request: Request[Any, Any, Any], service: Service, session_id: str

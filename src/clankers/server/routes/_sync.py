@@ -20,7 +20,7 @@ from clankers.server._callers import let_in, tenant_of
 from clankers.server._edge import refuse_other_types
 from clankers.server._problems import Problem
 from clankers.server._service import Service
-from clankers.server.routes._common import failing, reader, take, with_body
+from clankers.server.routes._requests import SECURED, failing, reader, take, with_body
 
 # Reading so much JSON takes longer than handing it to a thread.
 _IN_THREAD_FROM = 128 * 1024
@@ -140,8 +140,7 @@ async def sync_changes(
     "/sync/status",
     tags=["sync"],
     operation_id="sync_status",
-    responses=failing(),
-    security=[{"token": []}],
+    **SECURED,
 )
 async def sync_status(request: Request[Any, Any, Any], service: Service) -> SyncStatus:
     """What the tenant has, and which tenant that is."""

@@ -17,7 +17,7 @@ from clankers.server._callers import Caller, address_of, let_in
 from clankers.server._problems import Problem
 from clankers.server._registry import DEFAULT_SCOPES, SCOPES
 from clankers.server._service import Service
-from clankers.server.routes._common import failing, read_json, take, with_body
+from clankers.server.routes._requests import SECURED, failing, read_json, take, with_body
 
 _DAY_MS = 86_400_000
 _LONGEST_DAYS = 3_650
@@ -83,8 +83,7 @@ class Tokens(Controller):
     @get(
         tags=["tokens"],
         operation_id="list_tokens",
-        responses=failing(),
-        security=[{"token": []}],
+        **SECURED,
     )
     async def list_tokens(self, request: Request[Any, Any, Any], service: Service) -> TokenList:
         """The tokens of the tenant, revoked ones too; never the tokens themselves."""
@@ -146,8 +145,7 @@ async def rotate_token(
     status_code=200,
     tags=["tokens"],
     operation_id="revoke_token",
-    responses=failing(),
-    security=[{"token": []}],
+    **SECURED,
 )
 async def revoke_token(
     request: Request[Any, Any, Any], service: Service, token_id: TokenId

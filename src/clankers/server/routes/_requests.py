@@ -1,4 +1,4 @@
-"""What routes share: documented errors, times in queries, and taking from a limit."""
+"""What routes take from a request and say of themselves: bodies, times, limits, errors."""
 
 from __future__ import annotations
 
@@ -54,6 +54,10 @@ def failing(*statuses: int) -> dict[int, ResponseSpec]:
         status: ResponseSpec(ErrorAnswer, description=_MEANINGS[status], generate_examples=False)
         for status in sorted({400, 401, 403, 404, 405, 421, 429, 500, 503, *statuses})
     }
+
+
+# How most routes are described: they need a token where tokens are used.
+SECURED: dict[str, Any] = {"responses": failing(), "security": [{"token": []}]}
 
 
 def with_body(schema: Schema) -> type[Operation]:
