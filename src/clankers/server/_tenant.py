@@ -108,9 +108,13 @@ class Writer:
             try:
                 await self._backend.update(self._database, self._work(taken, outcomes))
                 break
-            except errors.ConstraintError:
-                # The guard: somebody else wrote in between.
-                if attempt == _TRIES - 1:
+            except (errors.ConstraintError, errors.BackendUnavailableError) as problem:
+                # The guard: somebody else wrote in between. Or nobody knows whether it was
+                # stored: then the batch is known by now, or its rows change nothing more.
+                is_final = isinstance(problem, errors.BackendUnavailableError) and (
+                    not problem.is_unknown
+                )
+                if is_final or attempt == _TRIES - 1:
                     raise
                 await asyncio.sleep(_PAUSE * attempt)
         for one, outcome in zip(taken, outcomes, strict=True):
