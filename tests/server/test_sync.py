@@ -150,6 +150,21 @@ class TestScripts:
         detail = service.get(f"/query/sessions/{sid}").json()
         assert detail["stats"]["total_tokens"] == 3
 
+    def test_an_estimate_follows_what_was_said_last(self, service: Service, sid: str) -> None:
+        """Also where it is smaller, comes in parts, or does not name the session again."""
+        push(service, sessions=[{"id": sid, "prompt_tokens": 100}])
+        push(service, sessions=[{"id": sid, "completion_tokens": 50}])
+        stats = service.get(f"/query/sessions/{sid}").json()["stats"]
+        assert stats["total_tokens"] == 150
+        row = {"id": f"{sid}-m", "session_id": sid, "text_content": "x"}
+        push(service, messages=[row])
+        push(service, messages=[{"id": f"{sid}-m", "completion_tokens": 500}])
+        stats = service.get(f"/query/sessions/{sid}").json()["stats"]
+        assert stats["total_tokens"] == 500
+        push(service, messages=[{"id": f"{sid}-m", "completion_tokens": 50}])
+        stats = service.get(f"/query/sessions/{sid}").json()["stats"]
+        assert stats["total_tokens"] == 50
+
     def test_a_script_deletes(self, service: Service, sid: str) -> None:
         """Without a stamp the server makes one."""
         push(service, sessions=[{"id": sid, "title": "T"}])
@@ -337,6 +352,20 @@ class TestTombstones:
         assert told[f"{sid}-m"]["fields"] == {"session_id": sid, "text_content": "x"}
         assert told[f"{sid}-m"]["deleted_at"] == [T + 1, "d", 1]
 
+    def test_what_comes_late_into_a_purged_session_is_erased(
+        self, service: Service, sid: str
+    ) -> None:
+        """As if it had been there before; what is newer than the purge stays."""
+        push(service, deletes=[{"table": "sessions", "id": sid, "purge": True, **stamp(5)}])
+        rows = [
+            {"id": f"{sid}-{at}", "session_id": sid, "text_content": "secret", **stamp(at)}
+            for at in (3, 9)
+        ]
+        assert push(service, messages=rows)["messages_synced"] == 2
+        assert change(service, "messages", f"{sid}-3")["fields"] == {}
+        assert change(service, "messages", f"{sid}-3")["purge"] is True
+        assert change(service, "messages", f"{sid}-9")["fields"]["text_content"] == "secret"
+
 
 class TestHistory:
     def test_a_repeated_batch_is_answered_as_before(self, service: Service, sid: str) -> None:
@@ -462,6 +491,8 @@ class TestSearch:
         assert found(service, f"behind{sid}") == [f"{sid}-3"]
         push(service, tools=[{"id": f"{sid}-3", "tool_input": "other"}])
         assert found(service, f"behind{sid}") == []
+        push(service, messages=[{"id": f"{sid}-1", "text_content": f"superchanged{sid}"}])
+        assert found(service, f"erchanged{sid}") == [f"{sid}-1"]
         push(service, messages=[{"id": f"{sid}-1", "text_content": f"changed{sid}"}])
         assert found(service, f"größerer{sid}") == []
         assert found(service, f"changed{sid}") == [f"{sid}-1"]

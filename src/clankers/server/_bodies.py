@@ -13,7 +13,7 @@ from litestar.exceptions import HTTPException
 from clankers.server._problems import Problem
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
 LARGEST_PACKED = 8 * 1024 * 1024
 LARGEST_UNPACKED = 64 * 1024 * 1024
@@ -21,12 +21,19 @@ LARGEST_UNPACKED = 64 * 1024 * 1024
 _GZIP = 16 + zlib.MAX_WBITS
 # A frame may ask for a larger window, and so for more memory, than any sender needs.
 _LARGEST_WINDOW = 16 * 1024 * 1024
-_UNPACKED_AT_ONCE = 64 * 1024
+# What is packed most can be a thousand times as large.
+_UNPACKED_AT_ONCE = 2 * 1024
 ENCODINGS = ("identity", "gzip", "zstd")
 
 
-async def read_body(chunks: AsyncIterator[bytes], *, encoding: str, length: str | None) -> bytes:
-    """The unpacked body.
+async def read_body(
+    chunks: AsyncIterator[bytes],
+    *,
+    encoding: str,
+    length: str | None,
+    take: Callable[[int], None],
+) -> bytes:
+    """The unpacked body; `take` is told of all bytes before there is room for them.
 
     Raises:
         Problem: it is too large, in an unknown encoding, or does not unpack.
@@ -39,6 +46,7 @@ async def read_body(chunks: AsyncIterator[bytes], *, encoding: str, length: str 
     packed = bytearray()
     try:
         async for chunk in chunks:
+            take(len(chunk))
             packed += chunk
             if len(packed) > largest:
                 raise _too_large()
@@ -49,8 +57,11 @@ async def read_body(chunks: AsyncIterator[bytes], *, encoding: str, length: str 
         return bytes(packed)
     unpack = _from_gzip if encoding == "gzip" else _from_zstd
     if len(packed) <= _UNPACKED_AT_ONCE:
-        return unpack(bytes(packed))
-    return await asyncio.to_thread(unpack, bytes(packed))
+        body = unpack(bytes(packed))
+    else:
+        body = await asyncio.to_thread(unpack, bytes(packed))
+    take(len(body))
+    return body
 
 
 def _from_gzip(packed: bytes) -> bytes:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 from typing import TYPE_CHECKING, Any
 
 from attrs import define
 
+from clankers import errors
 from clankers.auth import is_token
 from clankers.server._edge import passage
 from clankers.server._problems import Problem
@@ -71,6 +73,9 @@ def address_of(request: AnyRequest) -> str:
 async def _by_token(request: AnyRequest, service: Service, scope: str) -> Caller:
     token = _token_in(request.headers.getall("authorization", []), scope)
     registry = service.tenants.registry
+    if token is not None and not registry.remembers_token(token):
+        # Looking for tokens that are none costs something; who sent too many of them waits.
+        service.failed_auth.check(address_of(request))
     found = None if token is None else await registry.find_token(token)
     if found is None and token is not None and scope == "write":
         found = await _registered(request, service, token)
@@ -80,7 +85,9 @@ async def _by_token(request: AnyRequest, service: Service, scope: str) -> Caller
         if "text/html" in request.headers.get("accept", ""):
             problem.headers["www-authenticate"] += f", {_ASKING}"
         raise problem
-    await registry.note_use(found)
+    with contextlib.suppress(errors.BackendError):
+        # On a full disk what is there can still be read.
+        await registry.note_use(found)
     scopes = set(found.scopes).union(*(_IMPLIES.get(one, set()) for one in found.scopes))
     return Caller(found.tenant, frozenset(scopes), found)
 
@@ -119,7 +126,12 @@ async def _registered(request: AnyRequest, service: Service, token: str) -> Toke
     async with service.registering:
         if await registry.knows_token(token):
             return await registry.find_token(token)
+        # The name of a tenant is no secret, and a token could be made to fit one that is there.
+        if await registry.tokens(first_tenant(token)):
+            return None
         service.registrations.take(address_of(request))
+        if await registry.count_tenants() >= service.settings.limits.tenants:
+            raise Problem.forbidden("this server takes no more tenants")
         await service.tenants.create(first_tenant(token), created_by=_REGISTERED)
         await registry.add_token(name=_REGISTERED, scopes=("read", "write", "admin"), token=token)
         return await registry.find_token(token)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
@@ -89,18 +90,20 @@ async def changes(
     _check(store, marks, str(here), {int(str(one)): str(two) for one, two in known})
     page, has_more = _page(places, limit)
     found = await _records(backend, database, page)
+    answer = {
+        "next": max(page.values(), default=after),
+        "more": has_more,
+        "store": here,
+        "mark": [mark or 0, nonce or ""],
+    }
+    # A page may be megabytes.
+    return await asyncio.to_thread(_encoded, answer, page, found)
+
+
+def _encoded(answer: dict[str, Any], page: _Page, found: dict[tuple[str, str], Version]) -> bytes:
     shown = [_change(revision, *key, found[key]) for key, revision in page.items() if key in found]
     clock = max(map(_clock, found.values()), default=0)
-    return msgspec.json.encode(
-        {
-            "changes": shown,
-            "next": max(page.values(), default=after),
-            "more": has_more,
-            "store": here,
-            "mark": [mark or 0, nonce or ""],
-            "clock": clock,
-        }
-    )
+    return msgspec.json.encode({"changes": shown, **answer, "clock": clock})
 
 
 def _check(

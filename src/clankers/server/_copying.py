@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 from clankers import errors, wire
 from clankers.server import _schema
 from clankers.server._held import COLUMNS
-from clankers.server._storing import COLLECT, in_parts, index_rows
-from clankers.server.backends import Statement
+from clankers.server._indexing import index_rows
+from clankers.server._storing import COLLECT
+from clankers.server.backends import Statement, in_parts
 from clankers.store.search._index import INDEXED
 
 if TYPE_CHECKING:

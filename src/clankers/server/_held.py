@@ -107,8 +107,10 @@ def _want(wanted: Wanted, change: wire.Change) -> None:
         wanted.deltas[change.table].add(change.id)
     if not change.is_stamped and change.table in ("sessions", "messages"):
         session_id = session_id if change.table == "messages" else change.id
-        wanted.ids["usage"].update((f"rpc:{change.id}", f"rpc:{session_id}"))
-        wanted.estimated.update({session_id} if session_id else ())
+        wanted.ids["usage"].add(f"rpc:{change.id}")
+        if session_id:
+            wanted.ids["usage"].add(f"rpc:{session_id}")
+            wanted.estimated.add(session_id)
 
 
 Reader = tuple[Statement, "Callable[[Rows], None]"]
@@ -151,6 +153,23 @@ class Loaded:
         covered = f"{_COVERED} WHERE session_id IN (SELECT value FROM json_each(?))"
         readers.append((Statement(covered, ids), self._take_covered))
         return readers
+
+    def estimates(self, batches: Iterable[Batch]) -> list[Reader]:
+        """The estimates of sessions whose messages a script changes without naming them."""
+        sessions = {
+            str(held.version.fields["session_id"])
+            for batch in batches
+            for change in batch.changes
+            if change.table == "messages" and not change.is_stamped
+            if (held := self.records.get(("messages", change.id))) and held.version.is_alive
+        }
+        if not sessions:
+            return []
+        own = {f"rpc:{one}" for one in sessions} - {
+            record_id for table, record_id in self.records if table == "usage"
+        }
+        with_usage = Statement(_WITH_USAGE, (_json(sessions),))
+        return [*self.of_ids("usage", own), (with_usage, self._take_usage)]
 
     def sessions_named(self) -> list[Reader]:
         """The sessions that stored rows belong to, where they are not known yet."""

@@ -5,9 +5,13 @@ from __future__ import annotations
 import math
 import time
 from collections import OrderedDict
-from typing import NamedTuple
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, NamedTuple
 
 from clankers.server._problems import Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 _MOST_BUCKETS = 50_000
 
@@ -38,8 +42,8 @@ class _Bucket:
 class Limiter:
     """One kind of limit: `rate` a `seconds`, and `burst` at once.
 
-    Who took more than there was owes it, and waits until it is paid. Buckets that are full
-    again are forgotten, so that strangers cannot fill the memory.
+    Who took more than there was owes it, and waits until it is paid. Of very many buckets those
+    that were not asked for longest are forgotten, so that strangers cannot fill the memory.
     """
 
     def __init__(self, rate: int, *, burst: int | None = None, seconds: float = 60) -> None:
@@ -85,3 +89,30 @@ class Limiter:
         wait = max(1, math.ceil((1 - bucket.level) / self._per_second))
         headers = {**self._allowance(bucket).headers(), "retry-after": str(wait)}
         return Problem(429, "rate_limited", "too many requests; try again later", headers=headers)
+
+
+class Room:
+    """How many bytes may be held at once by all that is being served."""
+
+    def __init__(self, size: int) -> None:
+        self._left = size
+
+    @contextmanager
+    def held(self) -> Iterator[Callable[[int], None]]:
+        """Gives what takes bytes; all are given back at the end.
+
+        Taking raises `Problem`, 503, when there is no room: the sender tries again soon.
+        """
+        taken = 0
+
+        def take(size: int) -> None:
+            nonlocal taken
+            if size > self._left:
+                raise Problem.unavailable("too much is being stored at once", retry_after=1)
+            self._left -= size
+            taken += size
+
+        try:
+            yield take
+        finally:
+            self._left += taken

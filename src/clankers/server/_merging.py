@@ -11,6 +11,7 @@ import secrets
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 from attrs import define, field
 
 from clankers import wire
@@ -34,7 +35,7 @@ class Applied:
     """A batch that was merged: what its sender is told, once it is stored."""
 
     batch: Batch
-    answer: dict[str, Any]
+    answer: bytes
 
 
 class Merging:
@@ -57,15 +58,15 @@ class Merging:
         self.marks: dict[int, str] = {}
         self.expected = loaded.head.revision
 
-    def apply(self, batch: Batch, now: int) -> dict[str, Any] | str:
-        """The answer to a batch; a text when it is a stored one.
+    def apply(self, batch: Batch, now: int) -> bytes:
+        """The answer to a batch as JSON; a stored one where the batch is repeated.
 
         Raises:
             Problem: the batch must not be applied; nothing of it was.
         """
         self._check_history(batch)
         if (stored := self._stored_answer(batch)) is not None:
-            return stored
+            return stored.encode()
         if batch.newest > now + wire.FARTHEST_AHEAD_MS:
             raise Problem.conflict(
                 "a stamp is more than a day ahead of the server's clock",
@@ -133,7 +134,7 @@ class _OneBatch:
     stored: dict[str, int] = field(factory=lambda: dict.fromkeys((*wire.TABLES, "deletes"), 0))
     rejected: list[wire.Rejection] = field(factory=list)
 
-    def apply(self) -> dict[str, Any]:
+    def apply(self) -> bytes:
         before = self.merging.head.revision
         self.rejected += self.batch.rejections
         for change in self.batch.changes:
@@ -142,8 +143,12 @@ class _OneBatch:
             self._delete(delete)
         if self.merging.head.revision > before:
             self.merging.make_mark()
-        answer = self._answer()
+        answer = msgspec.json.encode(self._answer())
         self.merging.applied.append(Applied(self.batch, answer))
+        if self.batch.batch_id is not None:
+            # It may come a second time before the first is stored.
+            known = self.batch.body_hash, answer.decode()
+            self.merging.head.answers[self.batch.batch_id] = known
         return answer
 
     def _change(self, change: wire.Change) -> None:
@@ -154,7 +159,7 @@ class _OneBatch:
         said = change.version
         if not change.is_stamped:
             said = _unstamped.stamped(change, held.version, self.now, self.batch.device_id)
-        merged = wire.merge(change.table, held.version, said)
+        merged = self._purged(change.table, wire.merge(change.table, held.version, said))
         says_nothing = not merged.fields and merged.deleted_at == ZERO
         if (merged.fields or says_nothing) and (missing := _missing(change.table, merged)):
             self._reject(change, "missing_field", f"{change.table} records need {missing}")
@@ -167,6 +172,15 @@ class _OneBatch:
         self._set(change.table, change.id, held, merged)
         if not change.is_stamped and held.version.is_alive:
             self._estimate(change, held.version)
+
+    def _purged(self, table: str, merged: Version) -> Version:
+        """What comes late into a session that was purged is erased as what was there before."""
+        session_id = merged.fields.get("session_id")
+        session = self.merging.records.get(("sessions", str(session_id)))
+        if table not in wire.CHILDREN or session is None or not session.version.purge:
+            return merged
+        purge = Version(deleted_at=session.version.deleted_at, purge=True)
+        return merged if merged.newest > purge.deleted_at else wire.merge(table, merged, purge)
 
     def _is_too_large(self, table: str, merged: Version) -> bool:
         # Spaced characters take three bytes more, escaped ones five.
@@ -224,6 +238,8 @@ class _OneBatch:
         said = _unstamped.message_estimate(message_id, message, session)
         if said is None:
             return
+        if self.merging.held("usage", f"rpc:{message_id}").version.fields.get("estimated") == 0:
+            return
         self._say("usage", f"rpc:{message_id}", said)
         self.merging.head.with_usage.add(session_id)
         # Never both: the messages know it better than their session.
@@ -236,17 +252,21 @@ class _OneBatch:
     def _estimate_session(
         self, session_id: str, session: dict[str, Any], totals: dict[str, Any]
     ) -> None:
-        said = _unstamped.session_estimate(session_id, session, totals)
+        own = self.merging.held("usage", f"rpc:{session_id}")
+        said = _unstamped.session_estimate(session_id, session, totals, own.version.fields)
         if said is not None and session_id not in self.merging.head.with_usage:
             self._say("usage", f"rpc:{session_id}", said)
 
     def _say(self, table: str, record_id: str, fields: dict[str, Any]) -> None:
+        """An estimate follows what was said last, as it does on a device; it is no reading."""
         held = self.merging.held(table, record_id)
         known = {name: value for name, value in fields.items() if value is not None}
-        if held.version.is_alive and known.items() <= held.version.fields.items():
+        if held.version.is_alive and known == held.version.fields:
             return
         stamp = _unstamped.stamp_after(held.version, self.now, self.batch.device_id)
-        self._set(table, record_id, held, wire.merge(table, held.version, Version(known, stamp)))
+        old = held.version
+        said = Version(known, stamp, deleted_at=old.deleted_at, purge=old.purge)
+        self._set(table, record_id, held, said)
 
     def _reject(self, change: wire.Change, code: str, message: str) -> None:
         self.rejected.append(wire.Rejection(change.table, change.id, code, message))

@@ -228,6 +228,9 @@ class _File(SqliteBackend):
         del name
         return self._file
 
+    def _make_folder(self, path: Path) -> None:
+        """The folder is the user's own, and stays as it is."""
+
 
 async def _known(tenants: Tenants, tenant: str) -> Tenant:
     for one in await tenants.registry.tenants():

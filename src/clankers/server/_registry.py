@@ -70,7 +70,7 @@ class Registry:
 
     async def tenant(self, tenant: str) -> Tenant | None:
         """One that is in use; a retired one counts as none."""
-        found = await self._remember("tenant", tenant, self._look_for_tenant)
+        found = await self._remember("tenant", tenant, self.any_tenant)
         return found if found is not None and found.retired_at is None else None
 
     async def tenants(self) -> list[Tenant]:
@@ -90,7 +90,7 @@ class Registry:
             (tenant, name, database.name, database.address, _now(), created_by),
         )
         self._forget("tenant", tenant)
-        found = await self._look_for_tenant(tenant)
+        found = await self.any_tenant(tenant)
         if found is None or found.retired_at is not None:
             raise errors.ServerError(
                 f"tenant {tenant!r} is retired", hint="restore it, or choose another name"
@@ -99,7 +99,7 @@ class Registry:
 
     async def has_tenant(self, tenant: str) -> bool:
         """True for one that is in use or retired."""
-        return await self._look_for_tenant(tenant) is not None
+        return await self.any_tenant(tenant) is not None
 
     async def take_tenant(self, known: Tenant) -> None:
         """Notes a tenant as another service knew it; its database is there already."""
@@ -153,6 +153,11 @@ class Registry:
         if info.revoked_at is not None and info.revoked_at <= now:
             return None
         return None if info.expires_at is not None and info.expires_at <= now else info
+
+    def remembers_token(self, token: str) -> bool:
+        """True for one that was good a moment ago, so that nothing must be read."""
+        remembered = self._remembered.get(("token", _hash(token)))
+        return remembered is not None and remembered.until > time.monotonic()
 
     async def knows_token(self, token: str) -> bool:
         """True for a token that was ever issued or registered, whatever became of it."""
@@ -246,7 +251,8 @@ class Registry:
 
     # Reading
 
-    async def _look_for_tenant(self, tenant: str) -> Tenant | None:
+    async def any_tenant(self, tenant: str) -> Tenant | None:
+        """A tenant, retired or not, as the database has it now."""
         rows = await self._read(f"{_TENANTS} WHERE tenant = ?", (tenant,))
         return _tenant(rows[0]) if rows else None
 

@@ -13,6 +13,7 @@ import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from clankers import errors, wire
+from clankers.server._indexing import add_index
 from clankers.server.backends import Statement
 from clankers.store._schema import INDEXES, SEARCH, TABLES
 
@@ -76,11 +77,6 @@ CREATE TABLE batches(
 ) WITHOUT ROWID;
 CREATE INDEX batches_stored ON batches(stored_at);
 """
-# All words of an index, straight from it; in the archive they are made when they are needed.
-_VOCABULARY = """
-CREATE VIRTUAL TABLE message_vocabulary USING fts5vocab(message_search, row);
-CREATE VIRTUAL TABLE tool_vocabulary USING fts5vocab(tool_search, row);
-"""
 # What of the index any engine can have; without the rest of it nothing is ever marked as indexed.
 _PLAIN = ("CREATE TABLE", "INSERT INTO", "CREATE INDEX")
 _RECORDED = """
@@ -142,30 +138,16 @@ def _tables() -> tuple[str, ...]:
     return (*made, *_statements(INDEXES), *revisions, *plain, *_statements(_SERVICE))
 
 
-def _search() -> tuple[str, ...]:
-    """The index of the archive, without its triggers: here each batch says what it changes."""
-    virtual = [one for one in _statements(SEARCH) if one.startswith("CREATE VIRTUAL")]
-    return (*virtual, *_statements(_VOCABULARY))
-
-
 TENANT = (Migration(1, "the records of a tenant", _tables()),)
 SERVICE = (Migration(1, "tenants and tokens", _statements(_REGISTRY)),)
 _VERSION = Statement("SELECT max(version) FROM schema_migrations")
-_NO_FTS = "no such module"
 
 
 async def migrate_tenant(backend: Backend, database: Database, store: str) -> None:
     """Brings a tenant's database to the schema of this program; `store` names a new one."""
-    version = await _migrate(
-        backend,
-        database,
-        TENANT,
-        Statement(
-            "INSERT INTO service VALUES (1, ?, 0, 0, NULL, 0) ON CONFLICT DO NOTHING", (store,)
-        ),
-    )
-    if version == 0:
-        await _add_index(backend, database)
+    made = "INSERT INTO service VALUES (1, ?, 0, 0, NULL, 0) ON CONFLICT DO NOTHING"
+    await _migrate(backend, database, TENANT, Statement(made, (store,)))
+    await add_index(backend, database)
 
 
 async def migrate_registry(backend: Backend, database: Database) -> None:
@@ -213,15 +195,3 @@ def _record(step: Migration) -> Statement:
         "INSERT INTO schema_migrations VALUES (?, ?, ?, ?)",
         (step.version, time.time_ns() // 1_000_000, checksum, step.description),
     )
-
-
-async def _add_index(backend: Backend, database: Database) -> None:
-    """The search index, where the engine has full-text tables; else rows are looked through."""
-    made = [Statement(sql) for sql in _search()]
-    try:
-        await backend.write(
-            database, [*made, Statement("UPDATE service SET has_index = 1 WHERE has_index = 0")]
-        )
-    except errors.BackendError as problem:
-        if _NO_FTS not in str(problem) and "already exists" not in str(problem):
-            raise

@@ -7,6 +7,8 @@ through the backend. An engine without full-text tables is looked through instea
 from __future__ import annotations
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING, Any, Self, cast
 
 import apsw
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     from clankers.server.backends import Backend, Database, Rows
 
 _LONGEST_SECONDS = 20
+# A search waits in its thread for what it asks: others need theirs meanwhile.
+_THREADS = ThreadPoolExecutor(4, thread_name_prefix="searches")
 _AROUND = 80
 
 
@@ -41,10 +45,11 @@ async def find(
     if not has_index:
         return await _looked_through(backend, database, text, limit)
     asked = _Asked(backend, database, asyncio.get_running_loop())
+    searching = partial(
+        search, cast("apsw.Connection", asked), text, limit=limit, everything=everything
+    )
     try:
-        found = await asyncio.to_thread(
-            search, cast("apsw.Connection", asked), text, limit=limit, everything=everything
-        )
+        found = await asyncio.get_running_loop().run_in_executor(_THREADS, searching)
     except (errors.QueryError, errors.ConfigError) as problem:
         raise Problem.invalid(str(problem)) from None
     return _answers.Found(

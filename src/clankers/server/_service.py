@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
+import time
 from typing import TYPE_CHECKING
 
 from clankers import errors
-from clankers.server._limits import Limiter
+from clankers.server._limits import Limiter, Room
 from clankers.server._metrics import Metrics
 from clankers.server._tenants import DEFAULT_TENANT, Tenants
 from clankers.server.backends import SqliteBackend
@@ -18,6 +20,11 @@ if TYPE_CHECKING:
 
 _BURST = 10
 _HOUR = 3_600
+# Bytes of all bodies that are being received, read and stored, packed or not.
+_ROOM = 512 * 1024 * 1024
+_READ_AT_ONCE = 2
+_REACHED_SECONDS = 2.0
+FAILURES = logging.getLogger("clankers.server")
 
 
 class Service:
@@ -37,6 +44,8 @@ class Service:
         self.is_ready = False
         self.address = settings.url()
         self.registering = asyncio.Lock()
+        self.room = Room(_ROOM)
+        self.reading = asyncio.Semaphore(_READ_AT_ONCE)
         limits = settings.limits
         self.batch_rows = Limiter(limits.batch_rows, burst=limits.batch_rows * _BURST)
         self.batch_bytes = Limiter(limits.batch_bytes, burst=limits.batch_bytes * _BURST)
@@ -45,6 +54,7 @@ class Service:
         self.pulls = Limiter(limits.pulls)
         self.failed_auth = Limiter(limits.failed_auth)
         self.registrations = Limiter(limits.registrations, seconds=_HOUR)
+        self._reached_until = 0.0
         self._sweeping: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -64,11 +74,19 @@ class Service:
                 await self._sweeping
         await self.backend.close()
 
+    async def ping(self) -> None:
+        """Raises BackendError while databases cannot be reached; asks once in two seconds."""
+        if time.monotonic() > self._reached_until:
+            await self.backend.ping()
+            self._reached_until = time.monotonic() + _REACHED_SECONDS
+
     async def _sweep(self) -> None:
         """Once an hour drops tenants that were retired longer ago than they can be had back."""
         while True:
-            with contextlib.suppress(errors.BackendError):
+            try:
                 await self.tenants.drop_expired()
+            except errors.BackendError as problem:
+                FAILURES.warning("retired tenants could not be looked for: %s", problem)
             await asyncio.sleep(_HOUR)
 
 

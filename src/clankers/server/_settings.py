@@ -31,6 +31,7 @@ class Limits:
         pulls: requests to /sync/changes and /sync/status.
         failed_auth: tokens that are not good, by address.
         registrations: tenants that open registration makes, by address and hour.
+        tenants: in all, as far as open registration makes them.
     """
 
     batch_rows: int = 60_000
@@ -40,6 +41,7 @@ class Limits:
     pulls: int = 600
     failed_auth: int = 10
     registrations: int = 5
+    tenants: int = 10_000
 
 
 @frozen
@@ -79,6 +81,8 @@ class Settings:
 
     def check(self) -> None:
         """Raises ServerError for a setup that must not or cannot be run."""
+        if not 0 <= self.port <= _NUMBERS["port"]:
+            raise errors.ServerError(f"there is no port {self.port}", hint="use 0 to 65535")
         if self.auth == "workos":
             raise errors.ServerError(
                 "this version cannot check WorkOS sign-ins yet", hint="use --auth token"

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from clankers import errors, wire
+from clankers import wire
 from clankers.server._held import COLUMNS, COVERED, SHOWN, Held, row_of
+from clankers.server._indexing import index_rows
 from clankers.server._schema import STAMP_COLUMNS
-from clankers.server.backends import Statement
-from clankers.store.search._index import INDEXED, UNCOLLECTED_ROWS, indexed_text, unescaped
+from clankers.server.backends import Statement, in_parts
+from clankers.store.search._index import INDEXED, UNCOLLECTED_ROWS, indexed_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
     from clankers.store.search._index import Indexed
 
 ANSWERS_KEPT_MS = 7 * 24 * 3_600_000
-# Answers that nobody can ask for any more are looked for once in so many revisions.
-_FORGOTTEN_EVERY = 1_000
 _COLLECTED_SHARE = 0.2
 _NEVER_EMPTY = {
     "usage": frozenset(name for name, one in wire.FIELDS["usage"].items() if not one.is_nullable)
@@ -96,14 +95,14 @@ class _Plan:
         for table in wire.TABLES:
             if not (gone := self._gone[table]):
                 continue
-            ids = _json([record_id for record_id, _held in gone])
+            ids = [record_id for record_id, _held in gone]
             among = "WHERE id IN (SELECT value FROM json_each(?))"
             if table == "sessions":
                 emptied = ", ".join(f"{name} = NULL" for name in (*STAMP_COLUMNS, *COLUMNS[table]))
                 sql = f"UPDATE sessions SET {emptied}, placeholder = 1 {among}"
             else:
                 sql = f"DELETE FROM {table} {among}"
-            made.append(Statement(sql, (ids,)))
+            made += in_parts(sql, ids, self._largest)
         return made
 
     def rows(self) -> list[Statement]:
@@ -114,7 +113,7 @@ class _Plan:
                 "INSERT INTO sessions(id, placeholder) SELECT value, 1 FROM json_each(?) WHERE 1"
                 " ON CONFLICT(id) DO NOTHING"
             )
-            made.append(Statement(placeholders, (_json(sorted(missing)),)))
+            made += in_parts(placeholders, sorted(missing), self._largest)
         for table, rows in self._rows.items():
             if rows:
                 values = [row_of(table, record_id, held) for record_id, held in rows]
@@ -139,8 +138,9 @@ class _Plan:
             by_table: dict[str, list[str]] = {}
             for table, record_id in self._uncovered:
                 by_table.setdefault(table, []).append(record_id)
-            sql = "DELETE FROM covered WHERE tbl = ? AND id IN (SELECT value FROM json_each(?))"
-            made += [Statement(sql, (table, _json(ids))) for table, ids in by_table.items()]
+            sql = "DELETE FROM covered WHERE tbl = '{}' AND id IN (SELECT value FROM json_each(?))"
+            for table, ids in by_table.items():
+                made += in_parts(sql.format(table), ids, self._largest)
         if self._covered:
             rows = [_covered_row(*one) for one in self._covered]
             made += in_parts(_COVERED_SQL, rows, self._largest)
@@ -153,7 +153,7 @@ class _Plan:
             [*key, held.revision, *held.version.deleted_at, int(held.version.purge)]
             for key, held in self._dead
         ]
-        return [Statement(_TOMBSTONES_SQL, (_json(rows),))]
+        return in_parts(_TOMBSTONES_SQL, rows, self._largest)
 
     # The search index
 
@@ -186,7 +186,15 @@ class _Plan:
             for record_id, held in self._rows[indexed.table]
             if held.was_in != SHOWN or _texts(held.was, indexed) != _texts(held.version, indexed)
         ]
-        return index_rows(indexed, rows, self._largest) if self._rows[indexed.table] else []
+        if not self._rows[indexed.table]:
+            return []
+        changed = [held.n for _id, held in self._rows[indexed.table] if held.was_in == SHOWN]
+        made = index_rows(indexed, rows, self._largest)
+        if changed := [n for n in changed if n is not None]:
+            # The words of a changed row are not known: a search looks through it and all behind.
+            known = "UPDATE search_mark SET terms_n = min(terms_n, ?) WHERE source = ?"
+            made.append(Statement(known, (min(changed) - 1, indexed.table)))
+        return made
 
     def words(self) -> list[Statement]:
         """Collects the words of the index when those of many rows are not known yet."""
@@ -198,46 +206,6 @@ class _Plan:
         if waiting <= max(UNCOLLECTED_ROWS, _COLLECTED_SHARE * (head.indexed + new)):
             return []
         return [Statement(sql) for sql in COLLECT]
-
-
-def index_rows(
-    indexed: Indexed, rows: Sequence[tuple[str, str | None, str | None]], largest: int
-) -> list[Statement]:
-    """Puts the texts of rows, by their ids, into the index and moves its mark to the last row."""
-    as_stored: list[str] = []
-    prepared: list[tuple[str, str | None, str | None]] = []
-    for record_id, one, other in rows:
-        if _is_plain(one) and _is_plain(other):
-            if one is not None or other is not None:
-                as_stored.append(record_id)
-        else:
-            prepared.append((record_id, indexed_text(indexed, one), indexed_text(indexed, other)))
-    first, second = indexed.columns
-    into = f"INSERT INTO {indexed.index}(rowid, {first}, {second})"
-    made = []
-    if as_stored:
-        values = f"{unescaped(indexed, first)}, {unescaped(indexed, second)}"
-        sql = (
-            f"{into} SELECT n, {values} FROM {indexed.table}"
-            " WHERE id IN (SELECT value FROM json_each(?))"
-        )
-        made.append(Statement(sql, (_json(as_stored),)))
-    if prepared:
-        sql = (
-            f"{into} SELECT t.n, j.value->>1, j.value->>2 FROM json_each(?) j"
-            f" CROSS JOIN {indexed.table} t ON t.id = j.value->>0"
-        )
-        made += in_parts(sql, prepared, largest)
-    mark = (
-        f"UPDATE search_mark SET n = (SELECT coalesce(max(n), 0) FROM {indexed.table})"
-        " WHERE source = ?"
-    )
-    return [*made, Statement(mark, (indexed.table,))]
-
-
-def _is_plain(text: str | None) -> bool:
-    """SQL prepares it as Python does; GLOB, which it does so with, sees nothing behind a NUL."""
-    return text is None or (text.isascii() and "\0" not in text)
 
 
 def _texts(version: wire.Version, indexed: Indexed) -> tuple[str | None, str | None]:
@@ -262,15 +230,14 @@ def _history(merging: Merging, now: int) -> list[Statement]:
         sql = "INSERT INTO marks(revision, nonce) SELECT value->>0, value->>1 FROM json_each(?)"
         made.append(Statement(sql, (_json(list(merging.marks.items())),)))
     answers = [
-        [one.batch.batch_id, one.batch.body_hash, msgspec.json.encode(one.answer).decode(), now]
+        [one.batch.batch_id, one.batch.body_hash, one.answer.decode(), now]
         for one in merging.applied
         if one.batch.batch_id is not None
     ]
     if answers:
-        made.append(Statement(_ANSWERS_SQL, (_json(answers),)))
-        if merging.expected // _FORGOTTEN_EVERY != merging.head.revision // _FORGOTTEN_EVERY:
-            old = now - ANSWERS_KEPT_MS
-            made.append(Statement("DELETE FROM batches WHERE stored_at < ?", (old,)))
+        made += in_parts(_ANSWERS_SQL, answers, merging.largest)
+        old = now - ANSWERS_KEPT_MS
+        made.append(Statement("DELETE FROM batches WHERE stored_at < ?", (old,)))
     return made
 
 
@@ -330,17 +297,6 @@ WHERE terms IS NOT NULL""",
 
 def _json(value: Sequence[Any]) -> str:
     return msgspec.json.encode(value).decode()
-
-
-def in_parts(sql: str, rows: Sequence[Sequence[Any]], largest: int) -> list[Statement]:
-    """One statement where the rows fit one parameter, as they nearly always do, or several."""
-    whole = msgspec.json.encode(rows)
-    if len(whole) <= largest:
-        return [Statement(sql, (whole.decode(),))]
-    if len(rows) == 1:
-        raise errors.BackendError(f"a row of {len(whole):,} bytes is too large for this database")
-    middle = len(rows) // 2
-    return [*in_parts(sql, rows[:middle], largest), *in_parts(sql, rows[middle:], largest)]
 
 
 def stored_size(table: str, version: wire.Version) -> int:

@@ -6,7 +6,6 @@ import asyncio
 import time
 from typing import TYPE_CHECKING
 
-import msgspec
 from attrs import define, field
 
 from clankers import errors, wire
@@ -96,11 +95,13 @@ class Writer:
         try:
             await self._attempt(taken)
         except Exception as problem:  # noqa: BLE001 - each waits for an answer, whatever it is
-            if len(taken) == 1:
-                _fail(taken[0], problem)
+            # What one batch can be the cause of is found out singly; an outage meets all.
+            if len(taken) > 1 and not isinstance(problem, errors.BackendUnavailableError):
+                for one in taken:
+                    await self._store_together([one])
                 return
             for one in taken:
-                await self._store_together([one])
+                _fail(one, problem)
 
     async def _attempt(self, taken: Sequence[_Waiting]) -> None:
         for attempt in range(_TRIES):
@@ -125,7 +126,11 @@ class Writer:
         batches = [one.batch for one in taken]
         loaded = Loaded()
         yield from _read(loaded.first(wanted_by(batches)))
-        if more := [*loaded.sessions_named(), *_children(loaded, batches)]:
+        if more := [
+            *loaded.sessions_named(),
+            *_children(loaded, batches),
+            *loaded.estimates(batches),
+        ]:
             yield from _read(more)
         now = time.time_ns() // 1_000_000
         largest = self._backend.largest_value
@@ -154,10 +159,9 @@ def _children(loaded: Loaded, batches: Sequence[Batch]) -> list[Reader]:
 def _merged(merging: Merging, batch: Batch, now: int) -> bytes | Exception:
     """The answer as JSON, or what its sender alone is told."""
     try:
-        answer = merging.apply(batch, now)
-    except Exception as problem:  # noqa: BLE001 - its neighbours are stored all the same
+        return merging.apply(batch, now)
+    except Problem as problem:
         return problem
-    return answer.encode() if isinstance(answer, str) else msgspec.json.encode(answer)
 
 
 def _settle(one: _Waiting, outcome: bytes | Exception) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import secrets
 import time
 from collections import OrderedDict
@@ -24,6 +25,7 @@ DEFAULT_TENANT = "default"
 RECOVERABLE_MS = 30 * 24 * 3_600_000
 _MOST_READY = 2_000
 _STORE_BYTES = 8
+_LOG = logging.getLogger("clankers.server")
 
 
 @define
@@ -60,7 +62,8 @@ class Tenants:
         found = self._ready.get(tenant)
         if found is None:
             found = await self._prepare(known)
-        self._ready.move_to_end(tenant)
+        if tenant in self._ready:
+            self._ready.move_to_end(tenant)
         return found
 
     async def create(self, tenant: str, name: str = "", *, created_by: str | None = None) -> Tenant:
@@ -83,20 +86,26 @@ class Tenants:
     async def drop(self, known: Tenant) -> None:
         """Deletes a tenant's database and forgets it; there is no way back."""
         self._ready.pop(known.tenant, None)
-        await self.registry.forget_tenant(known.tenant)
+        # In this order: what is forgotten is never dropped, and the next tenant of that name would
+        # have it.
         await self.backend.drop(known.database)
+        await self.registry.forget_tenant(known.tenant)
 
-    async def drop_expired(self) -> list[str]:
-        """Drops the tenants that were retired longer ago than they can be had back."""
+    async def drop_expired(self) -> None:
+        """Drops the tenants that were retired longer ago than they can be had back.
+
+        One that cannot be dropped now is left for the next time.
+        """
         before = time.time_ns() // 1_000_000 - RECOVERABLE_MS
-        expired = [
-            one
-            for one in await self.registry.tenants()
-            if one.retired_at is not None and one.retired_at < before
-        ]
-        for one in expired:
-            await self.drop(one)
-        return [one.tenant for one in expired]
+        for listed in await self.registry.tenants():
+            # Read again: it may have been restored since.
+            known = await self.registry.any_tenant(listed.tenant)
+            if known is None or known.retired_at is None or known.retired_at >= before:
+                continue
+            try:
+                await self.drop(known)
+            except errors.BackendError as problem:
+                _LOG.warning("tenant %s could not be dropped: %s", known.tenant, problem)
 
     async def _prepare(self, known: Tenant) -> Ready:
         """Brings the database up to date once, however many ask for it at the same time."""

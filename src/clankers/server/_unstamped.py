@@ -77,11 +77,18 @@ def message_estimate(
 
 
 def session_estimate(
-    session_id: str, session: Mapping[str, Any], totals: Mapping[str, Any]
+    session_id: str,
+    session: Mapping[str, Any],
+    totals: Mapping[str, Any],
+    before: Mapping[str, Any],
 ) -> dict[str, Any] | None:
-    """Estimated usage of a session by its own totals; None when they are nothing."""
-    prompt, completion = totals.get("prompt_tokens") or 0, totals.get("completion_tokens") or 0
-    cost = round((totals.get("cost") or 0) * _MICRO)
+    """Estimated usage of a session by its own totals; None when they are nothing.
+
+    A total that is not said, or 0, stays as it was `before`.
+    """
+    prompt = totals.get("prompt_tokens") or before.get("input_tokens") or 0
+    completion = totals.get("completion_tokens") or before.get("output_tokens") or 0
+    cost = round((totals.get("cost") or 0) * _MICRO) or before.get("cost") or 0
     if not prompt + completion + cost:
         return None
     return {

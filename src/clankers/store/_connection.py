@@ -63,6 +63,7 @@ def open_writer(
     check: Callable[[apsw.Connection], object] | None = None,
     page_size: int = NEW_DATABASE_PAGE_SIZE,
     is_durable: bool = False,
+    may_create: bool = True,
 ) -> apsw.Connection:
     """The one writing connection of a process; creates the file, private to its owner.
 
@@ -73,8 +74,10 @@ def open_writer(
             nothing has been changed, the journal mode included.
         page_size: of a new file.
         is_durable: what was committed also survives a power cut.
+        may_create: makes a file that is not there.
     """
-    _files.create_private(path)
+    if may_create:
+        _files.create_private(path)
     _files.refuse_other_kinds(path)
     # Closing the last connection writes the log of another program into its database.
     keeps_log = _has_content(_files.log_of(path))

@@ -86,20 +86,19 @@ def read_change(table: str, payload: Any) -> Change | Rejection:
         record_id = _id(payload)
         return _change(table, record_id, payload)
     except _RefusedError as problem:
-        shown = payload.get("id")
-        return Rejection(table, shown if isinstance(shown, str) else "", problem.code, str(problem))
+        return Rejection(table, _named(payload), problem.code, str(problem))
 
 
 def read_delete(payload: Any) -> Delete | Rejection:
     """One member of ``deletes``; the codes are those of a record and ``unknown_table``."""
     if not isinstance(payload, dict):
         return Rejection("", "", "invalid_record", f"a delete is an object, not {_kind(payload)}")
-    table, shown = payload.get("table"), payload.get("id")
+    table = payload.get("table")
     named = table if isinstance(table, str) else ""
     if table not in TABLES:
         return Rejection(
             named,
-            shown if isinstance(shown, str) else "",
+            _named(payload),
             "unknown_table",
             f"there is no such table: {_kind(table)}",
         )
@@ -108,7 +107,13 @@ def read_delete(payload: Any) -> Delete | Rejection:
         stamp = _stamp(payload) if payload.get("changed_at") is not None else None
         return Delete(named, record_id, stamp, _purge(payload))
     except _RefusedError as problem:
-        return Rejection(named, shown if isinstance(shown, str) else "", problem.code, str(problem))
+        return Rejection(named, _named(payload), problem.code, str(problem))
+
+
+def _named(payload: Mapping[str, Any]) -> str:
+    """The id that a refused record has, as far as one may be long."""
+    found = payload.get("id")
+    return found[:LONGEST_ID] if isinstance(found, str) else ""
 
 
 def read_mark(value: Any) -> tuple[int, str]:

@@ -11,6 +11,7 @@ from clankers.server.backends._port import (
     Statement,
     Work,
     database_name,
+    in_parts,
 )
 from clankers.server.backends._sqlite import OPEN_DATABASES, SqliteBackend
 
@@ -25,4 +26,5 @@ __all__ = [
     "Statement",
     "Work",
     "database_name",
+    "in_parts",
 ]

@@ -9,7 +9,11 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Generator, Sequence
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
+
+import msgspec
+
+from clankers import errors
 
 SqlValue = str | int | float | bytes | None
 Rows = list[tuple[SqlValue, ...]]
@@ -86,3 +90,14 @@ def database_name(tenant: str) -> str:
     """
     digest = hashlib.sha256(tenant.encode()).digest()
     return "ck-" + base64.b32encode(digest).decode().lower()[:_NAME_LENGTH]
+
+
+def in_parts(sql: str, rows: Sequence[Any], largest: int) -> list[Statement]:
+    """One statement where the rows fit one parameter, as they nearly always do, or several."""
+    whole = msgspec.json.encode(rows)
+    if len(whole) <= largest:
+        return [Statement(sql, (whole.decode(),))]
+    if len(rows) == 1:
+        raise errors.BackendError(f"a row of {len(whole):,} bytes is too large for this database")
+    middle = len(rows) // 2
+    return [*in_parts(sql, rows[:middle], largest), *in_parts(sql, rows[middle:], largest)]

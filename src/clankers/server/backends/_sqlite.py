@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 import threading
+import time
 from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
+from weakref import WeakValueDictionary
 
 import apsw
 
@@ -26,7 +29,17 @@ _THREADS = 8
 _PAGE_SIZE = 4_096
 _CACHE_KB = 1_024
 _CONSTRAINTS = (apsw.ConstraintError, apsw.MismatchError, apsw.TooBigError)
-_PASSING = (apsw.BusyError, apsw.LockedError, apsw.FullError, apsw.IOError, apsw.NoMemError)
+# Nobody waits longer for an answer; how often a statement looks at the clock, in steps of SQLite.
+_LONGEST_READ = 30
+_STEPS = 200_000
+_PASSING = (
+    apsw.InterruptError,
+    apsw.BusyError,
+    apsw.LockedError,
+    apsw.FullError,
+    apsw.IOError,
+    apsw.NoMemError,
+)
 
 
 class SqliteBackend:
@@ -40,6 +53,7 @@ class SqliteBackend:
         self._most_open = open_databases
         self._open: OrderedDict[str, _Opened] = OrderedDict()
         self._lock = threading.Lock()
+        self._turns: WeakValueDictionary[tuple[str, str], asyncio.Semaphore] = WeakValueDictionary()
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="tenants")
 
     async def create(self, name: str) -> Database:
@@ -50,18 +64,22 @@ class SqliteBackend:
         await self._in_thread(self._drop, database.name)
 
     async def write(self, database: Database, statements: Sequence[Statement]) -> list[Rows]:
-        found: list[Rows] = await self._in_thread(self._write, database.name, statements)
+        async with self._turn("write", database.name):
+            found: list[Rows] = await self._in_thread(self._write, database.name, statements)
         return found
 
     async def read(self, database: Database, statements: Sequence[Statement]) -> list[Rows]:
-        found: list[Rows] = await self._in_thread(self._read, database.name, statements)
+        async with self._turn("read", database.name):
+            found: list[Rows] = await self._in_thread(self._read, database.name, statements)
         return found
 
     async def update(self, database: Database, work: Work) -> None:
-        await self._in_thread(self._update, database.name, work)
+        async with self._turn("write", database.name):
+            await self._in_thread(self._update, database.name, work)
 
     async def ping(self) -> None:
-        await self._in_thread(self._check_folder)
+        # Not in a thread: it must answer while all of them are busy.
+        self._check_folder()
 
     async def close(self) -> None:
         await self._in_thread(self._close_all)
@@ -76,16 +94,26 @@ class SqliteBackend:
         """The file of a database, which need not exist."""
         return self._path(database.name)
 
+    def _turn(self, kind: str, name: str) -> asyncio.Semaphore:
+        """One thread at a time for a tenant's reads, and one for its writes.
+
+        Who waits for a turn takes no thread away from other tenants meanwhile.
+        """
+        return self._turns.setdefault((kind, name), asyncio.Semaphore())
+
     async def _in_thread(self, act: Callable[..., Any], *values: Any) -> Any:
         return await asyncio.get_running_loop().run_in_executor(self._threads, act, *values)
 
     def _path(self, name: str) -> Path:
         return self._folder / name[3:5] / f"{name}.db"
 
+    def _make_folder(self, path: Path) -> None:
+        _paths.make_private_dir(path)
+
     def _create(self, name: str) -> None:
         path = self._path(name)
         with _translated(name):
-            _paths.make_private_dir(path.parent)
+            self._make_folder(path.parent)
             open_writer(path, page_size=_PAGE_SIZE, is_durable=True).close()
 
     def _drop(self, name: str) -> None:
@@ -123,22 +151,37 @@ class SqliteBackend:
     @contextmanager
     def _using(self, name: str) -> Iterator[_Opened]:
         with self._lock:
-            opened = self._open.pop(name, None)
-            if opened is None:
-                path = self._path(name)
-                if not path.exists():
-                    raise errors.NoSuchTenantError(f"there is no database {name}")
-                opened = _Opened(path)
-            self._open[name] = opened
+            opened, stale = self._current(name)
             opened.users += 1
+        if stale is not None:
+            stale.close()
         try:
             yield opened
         finally:
             with self._lock:
                 opened.users -= 1
-                idle = self._surplus()
+                idle = self._surplus() if len(self._open) > self._most_open else []
             for one in idle:
                 one.close()
+
+    def _current(self, name: str) -> tuple[_Opened, _Opened | None]:
+        """The open database, and one that is no longer that file.
+
+        Another process may have dropped or restored it. The file is asked for and never opened,
+        which would drop SQLite's locks on it.
+        """
+        path = self._path(name)
+        try:
+            found = path.stat()
+        except FileNotFoundError:
+            raise errors.NoSuchTenantError(f"there is no database {name}") from None
+        opened, stale = self._open.pop(name, None), None
+        if opened is not None and not os.path.samestat(opened.file, found):
+            opened, stale = None, opened
+        if opened is None:
+            opened = _Opened(path, found)
+        self._open[name] = opened
+        return opened, stale
 
     def _surplus(self) -> list[_Opened]:
         """Takes the databases out that were not used for longest, while there are too many."""
@@ -157,17 +200,19 @@ class SqliteBackend:
 class _Opened:
     """One open file: a connection that writes and one that reads, each made when first used."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, file: os.stat_result) -> None:
+        self.file = file
         self.users = 0
         self.writing = threading.Lock()
         self.reading = threading.Lock()
         self._path = path
+        self._until = 0.0
         self._writer: apsw.Connection | None = None
         self._reader: apsw.Connection | None = None
 
     def writer(self) -> apsw.Connection:
         if self._writer is None:
-            self._writer = open_writer(self._path, page_size=_PAGE_SIZE, is_durable=True)
+            self._writer = open_writer(self._path, is_durable=True, may_create=False)
             self._writer.pragma("cache_size", -_CACHE_KB)
         return self._writer
 
@@ -175,7 +220,12 @@ class _Opened:
         if self._reader is None:
             self._reader = open_reader(self._path)
             self._reader.pragma("cache_size", -_CACHE_KB)
+            self._reader.set_progress_handler(self._took_too_long, _STEPS)
+        self._until = time.monotonic() + _LONGEST_READ
         return self._reader
+
+    def _took_too_long(self) -> bool:
+        return time.monotonic() > self._until
 
     def close(self) -> None:
         # The writer last: it writes the log into the database.

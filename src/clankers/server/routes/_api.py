@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from litestar import Request, get
+from litestar import Request, Response, get
 from litestar.params import Parameter
 
 from clankers.server import _queries, _searching
 from clankers.server._answers import Conversation, Found, SessionPage, Stats
 from clankers.server._service import Service
 from clankers.server.routes._query import Limit, Moment, Offset, Text
-from clankers.server.routes._requests import SECURED, moment, reader
+from clankers.server.routes._requests import SECURED, in_json, moment, reader
 
 MOST_HITS = 100
 
@@ -58,10 +58,11 @@ async def api_sessions(
 )
 async def api_session(
     request: Request[Any, Any, Any], service: Service, session_id: str
-) -> Conversation:
+) -> Response[Conversation]:
     """All that is known of a session: messages, tool calls, errors, compactions, subagents."""
     ready = await reader(request, service, service.api)
-    return await _queries.conversation(service.backend, ready.database, session_id)
+    found = await _queries.conversation(service.backend, ready.database, session_id)
+    return await in_json(found)
 
 
 @get(

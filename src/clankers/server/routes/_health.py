@@ -20,7 +20,7 @@ async def health(service: Service) -> Response[Health]:
     settings = service.settings
     status, tenants = "healthy", None
     try:
-        await service.backend.ping()
+        await service.ping()
         if settings.auth == "none":
             tenants = await service.tenants.registry.count_tenants()
     except errors.BackendError:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from litestar import Request, get
+from litestar import Request, Response, get
 from litestar.params import Parameter
 
 from clankers.server import _queries
 from clankers.server._answers import SessionDetail, SessionPage
 from clankers.server._service import Service
-from clankers.server.routes._requests import MOMENT, SECURED, moment, reader
+from clankers.server.routes._requests import MOMENT, SECURED, in_json, moment, reader
 
 MOST_SESSIONS = 200
 _FARTHEST = 10**9
@@ -62,7 +62,8 @@ async def query_sessions(
 )
 async def query_session(
     request: Request[Any, Any, Any], service: Service, session_id: str
-) -> SessionDetail:
+) -> Response[SessionDetail]:
     """A session with its messages; total_tokens is prompt and completion, cost in dollars."""
     ready = await reader(request, service, service.api)
-    return await _queries.session_detail(service.backend, ready.database, session_id)
+    found = await _queries.session_detail(service.backend, ready.database, session_id)
+    return await in_json(found)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
+from litestar import MediaType, Response
 from litestar.openapi import ResponseSpec
 from litestar.openapi.spec import OpenAPIMediaType, Operation, RequestBody, Schema
 
@@ -87,6 +89,12 @@ async def read_json(request: Request[Any, Any, Any], wanted: type[_Wanted]) -> _
         return msgspec.convert({name: _whole(value) for name, value in found.items()}, wanted)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as problem:
         raise Problem.invalid(f"the body cannot be read: {problem}") from None
+
+
+async def in_json(found: _Wanted) -> Response[_Wanted]:
+    """An answer that may be large, encoded beside the event loop."""
+    body = await asyncio.to_thread(msgspec.json.encode, found)
+    return Response(body, media_type=MediaType.JSON)  # type: ignore[arg-type]
 
 
 def _whole(value: Any) -> Any:

@@ -84,18 +84,22 @@ async def sync_batch(request: Request[Any, Any, Any], service: Service) -> Respo
     service.batch_rows.check(caller.tenant)
     service.batch_bytes.check(caller.tenant)
     ready = await tenant_of(caller, service)
-    body = await read_body(
-        request.stream(),
-        encoding=request.headers.get("content-encoding", "identity").strip().lower(),
-        length=request.headers.get("content-length"),
-    )
-    if len(body) < _IN_THREAD_FROM:
-        batch = read_batch(body)
-    else:
-        batch = await asyncio.to_thread(read_batch, body)
-    service.batch_bytes.take(caller.tenant, len(body))
-    take(request, service.batch_rows, caller.tenant, batch.received)
-    found = await ready.writer.store(batch)
+    with service.room.held() as take_room:
+        body = await read_body(
+            request.stream(),
+            encoding=request.headers.get("content-encoding", "identity").strip().lower(),
+            length=request.headers.get("content-length"),
+            take=take_room,
+        )
+        service.batch_bytes.take(caller.tenant, len(body))
+        if len(body) < _IN_THREAD_FROM:
+            batch = read_batch(body)
+        else:
+            # Decoded a body takes several times its size: not all at once.
+            async with service.reading:
+                batch = await asyncio.to_thread(read_batch, body)
+        take(request, service.batch_rows, caller.tenant, batch.received)
+        found = await ready.writer.store(batch)
     metrics = service.metrics
     metrics.batch_bytes.inc(len(body))
     metrics.records.labels("received").inc(batch.received)
