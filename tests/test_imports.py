@@ -190,7 +190,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     # What a server offers is fetched, and its token checked.
     "_offer": {*BASE, "_settings", "_http", "auth"},
     "auth": {*BASE, "_settings"},
-    "server": {*BASE, "models", "auth", "wire", "store", "query", "usage"},
+    "server": {*BASE, "_settings", "models", "auth", "wire", "store", "query", "usage"},
     # Times may be shown as people write them.
     "formats": {*BASE, "models", "times"},
     "_codec": {*BASE, "models"},

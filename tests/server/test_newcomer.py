@@ -48,7 +48,9 @@ def test_in_under_a_minute(terminal: dict[str, str], tmp_path: Path) -> None:
     ) as serving:
         assert serving.stdout is not None
         assert serving.stdout.readline() == f"serving at http://127.0.0.1:{port}\n"
-        script = commands()[1].replace("8750", port) + '\necho; echo "$TOKEN"'
+        activate, script = commands()[1].split("\n", 1)
+        assert activate == ". .venv/bin/activate"
+        script = script.replace("8750", port) + '\necho; echo "$TOKEN"'
         said = subprocess.run(
             ["/bin/sh", "-ec", script],
             cwd=tmp_path,

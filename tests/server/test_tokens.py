@@ -107,9 +107,9 @@ class TestTenants:
 
     def test_named_tenant(self, closed: Service) -> None:
         """A token for a tenant that is not there makes it."""
-        token, info = operator(closed).create_token("laptop", tenant="team one")
-        assert info.tenant == "team one"
-        assert status(closed, token).json()["tenant"] == "team one"
+        token, info = operator(closed).create_token("laptop", tenant="team-one")
+        assert info.tenant == "team-one"
+        assert status(closed, token).json()["tenant"] == "team-one"
 
     def test_dropped_tenant(self, closed: Service) -> None:
         """The tokens of a dropped tenant are revoked within five seconds, and it is not made again."""
@@ -169,7 +169,7 @@ class TestScopes:
     def test_unknown_scope(self, closed: Service) -> None:
         """There is no token of a scope that does not exist."""
         with pytest.raises(ServerError, match="there is no scope 'root'"):
-            operator(closed).create_token("x", tenant="unknown scope", scopes=["read", "root"])
+            operator(closed).create_token("x", tenant="unknown-scope", scopes=["read", "root"])
 
 
 class TestRefusal:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -115,6 +116,17 @@ def _answer(_request: Request[Any, Any, Any], failure: Exception) -> Response[di
     )
 
 
+_MISSING = re.compile(r"Missing required query parameter '(\w+)'")
+
+
+def _in_words(problem: dict[str, Any]) -> dict[str, str]:
+    """A parameter that is wrong; a pattern, which nobody reads, is left to the reference."""
+    message = str(problem.get("message", ""))
+    if "matching regex" in message:
+        message = "it is not of the form that the reference says"
+    return {"field": str(problem.get("key", "")), "message": message}
+
+
 def _of_framework(failure: HTTPException) -> Problem:
     """The framework's own errors, in our form; where they are from this side they say nothing."""
     status = failure.status_code
@@ -122,11 +134,9 @@ def _of_framework(failure: HTTPException) -> Problem:
         return problem_of(failure)
     details: dict[str, Any] = {}
     if isinstance(failure.extra, list):
-        details["problems"] = [
-            {"field": str(one.get("key", "")), "message": str(one.get("message", ""))}
-            for one in failure.extra
-            if isinstance(one, dict)
-        ]
+        details["problems"] = [_in_words(one) for one in failure.extra if isinstance(one, dict)]
+    elif missing := _MISSING.search(failure.detail):
+        details["problems"] = [{"field": missing[1], "message": "it is missing"}]
     headers = {
         name: value for name, value in (failure.headers or {}).items() if name.lower() == "allow"
     }
@@ -134,6 +144,7 @@ def _of_framework(failure: HTTPException) -> Problem:
     message = {
         400: "the request is not valid; details say where",
         404: "there is nothing at this address",
+        405: "nothing at this address has that method",
         413: "the body is too large",
     }
     return Problem(

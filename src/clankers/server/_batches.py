@@ -126,7 +126,9 @@ def _repaired(body: bytes) -> dict[str, Any]:
     """JSON may escape half of a UTF-16 pair, which is no text: U+FFFD stands for it."""
     try:
         found = json.loads(body, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError) as problem:
+    except RecursionError:
+        raise Problem.invalid("the body is nested too deeply") from None
+    except ValueError as problem:
         raise Problem.invalid(f"the body is no JSON: {problem}") from None
     if not isinstance(found, dict):
         raise Problem.invalid("the body must be a JSON object")

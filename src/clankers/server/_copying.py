@@ -64,6 +64,13 @@ async def check(source: Backend, taken: Database) -> None:
         ) from problem
 
 
+async def is_copy(source: Backend, one: Database, target: Backend, other: Database) -> bool:
+    """True when both databases are of one store and have the same last revision."""
+    ((store, revision, _at),) = (await source.read(one, [_HEAD]))[0]
+    ((there, last, _at),) = (await target.read(other, [_HEAD]))[0]
+    return (store, revision) == (there, last)
+
+
 async def copy_tenant(
     source: Backend, taken: Database, target: Backend, given: Database
 ) -> dict[str, int]:

@@ -56,7 +56,7 @@ class Operator:
             await tenants.create(info.tenant, name)
             return token, info
 
-        found: tuple[str, TokenInfo] = self._run(act)
+        found: tuple[str, TokenInfo] = self._run(act, may_be_new=True)
         return found
 
     def tokens(self, tenant: str | None = None) -> list[TokenInfo]:
@@ -95,7 +95,7 @@ class Operator:
                 )
             return await tenants.create(tenant, name)
 
-        found: Tenant = self._run(act)
+        found: Tenant = self._run(act, may_be_new=True)
         return found
 
     def restore_tenant(self, tenant: str) -> None:
@@ -158,7 +158,7 @@ class Operator:
             finally:
                 await file.close()
 
-        found: dict[str, int] = self._run(act)
+        found: dict[str, int] = self._run(act, may_be_new=True)
         return found
 
     def migrate(
@@ -183,7 +183,14 @@ class Operator:
         found: dict[str, dict[str, int]] = self._run(act)
         return found
 
-    def _run(self, act: Callable[[Tenants], Awaitable[Any]]) -> Any:
+    def _run(self, act: Callable[[Tenants], Awaitable[Any]], *, may_be_new: bool = False) -> Any:
+        data = self._settings.data
+        if self._settings.backend == "sqlite" and not may_be_new and not data.is_dir():
+            raise errors.ServerError(
+                f"there is no folder {data}",
+                hint="name that of the service with --data or CLANKERS_SERVER_DATA",
+            )
+
         async def run() -> Any:
             # What is not checked is how a service would be reached: none is started.
             evolve(self._settings, auth="token").check()
@@ -202,7 +209,15 @@ async def _move_all(
 ) -> dict[str, dict[str, int]]:
     moved = {}
     for known in await tenants.registry.tenants():
-        if await target.registry.has_tenant(known.tenant):
+        there = await target.registry.any_tenant(known.tenant)
+        if there is not None:
+            if not await _copying.is_copy(
+                tenants.backend, known.database, target.backend, there.database
+            ):
+                raise errors.ServerError(
+                    f"tenant {known.tenant!r} is there already, in another state",
+                    hint="drop it there first, or copy to a place that has none of these tenants",
+                )
             continue
         # What an attempt that failed left there: a tenant that is not known has no rows of use.
         await target.backend.drop(await target.backend.create(known.database.name))

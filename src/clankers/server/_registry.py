@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 import secrets
 import time
 from typing import TYPE_CHECKING, Any
@@ -34,6 +35,7 @@ _MOST_REMEMBERED = 10_000
 _TENANT_LENGTH = 16
 _ID_BYTES = 8
 _SHOWN = 8
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@-]{0,99}")
 
 
 @define
@@ -82,7 +84,16 @@ class Registry:
         return int(count or 0)
 
     async def add_tenant(self, tenant: str, name: str, *, created_by: str | None = None) -> Tenant:
-        """Notes a tenant and makes its database; one that is there already stays."""
+        """Notes a tenant and makes its database; one that is there already stays.
+
+        Raises:
+            ServerError: it cannot be called so.
+        """
+        if not _NAME.fullmatch(tenant):
+            raise errors.ServerError(
+                f"a tenant cannot be called {tenant!r}",
+                hint="use up to 100 letters, digits and . _ : @ -, a letter or digit first",
+            )
         database = await self._backend.create(database_name(tenant))
         await self._write(
             "INSERT INTO tenants(tenant, name, database, address, created_at, created_by)"
@@ -154,11 +165,6 @@ class Registry:
             return None
         return None if info.expires_at is not None and info.expires_at <= now else info
 
-    def remembers_token(self, token: str) -> bool:
-        """True for one that was good a moment ago, so that nothing must be read."""
-        remembered = self._remembered.get(("token", _hash(token)))
-        return remembered is not None and remembered.until > time.monotonic()
-
     async def knows_token(self, token: str) -> bool:
         """True for a token that was ever issued or registered, whatever became of it."""
         return await self._look_for_token(_hash(token)) is not None
@@ -217,7 +223,7 @@ class Registry:
         self, token_id: str, *, tenant: str | None = None, grace_ms: int = 0
     ) -> tuple[str, TokenInfo] | None:
         """A new token of the same tenant, name and scopes; the old one ends after the grace."""
-        old = await self._end_token(token_id, tenant, _now() + grace_ms)
+        old = await self._end_token(token_id, tenant, _now() + grace_ms, is_rotated=True)
         if old is None:
             return None
         return await self.add_token(
@@ -232,10 +238,12 @@ class Registry:
         info.last_used_at = now
         await self._write("UPDATE tokens SET last_used_at = ? WHERE id = ?", (now, info.id))
 
-    async def _end_token(self, token_id: str, tenant: str | None, at: int) -> TokenInfo | None:
+    async def _end_token(
+        self, token_id: str, tenant: str | None, at: int, *, is_rotated: bool = False
+    ) -> TokenInfo | None:
         rows = await self._read(
             f"{_TOKENS} WHERE id = ?1 AND (?2 IS NULL OR tenant = ?2)"
-            " AND coalesce(revoked_at, ?3 + 1) > ?3",
+            f" AND {_OPEN_ENDED if is_rotated else _IN_USE}",
             (token_id, tenant, _now()),
         )
         if not rows:
@@ -294,6 +302,9 @@ _TOKEN_COLUMNS = (
     "last_used_at",
     "revoked_at",
 )
+# One that was rotated before has its successor already.
+_OPEN_ENDED = "revoked_at IS NULL AND ?3 NOT NULL"
+_IN_USE = "coalesce(revoked_at, ?3 + 1) > ?3"
 _TOKENS = f"SELECT {', '.join(_TOKEN_COLUMNS)} FROM tokens"
 
 

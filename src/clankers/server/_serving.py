@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import logging
+import socket
 import sys
 from typing import TYPE_CHECKING
 
 import uvicorn
 
+from clankers import errors
 from clankers.server._app import create_app
+from clankers.server._service import make_backend
 from clankers.server._settings import address
+from clankers.server._tenants import Tenants
 
 if TYPE_CHECKING:
-    import socket
     from collections.abc import Callable
 
     from clankers.server._edge import Edge
@@ -58,6 +62,8 @@ def serve(settings: Settings, *, listening: Callable[[str], None] | None = None)
         ServerError: the settings must not or cannot be run.
     """
     app = create_app(settings)
+    asyncio.run(_reach(settings))
+    listener = _bound(settings)
     _log_to_stderr()
     config = uvicorn.Config(
         app,
@@ -77,7 +83,36 @@ def serve(settings: Settings, *, listening: Callable[[str], None] | None = None)
     # What starting made stays: looking through it for garbage again and again is for nothing.
     gc.freeze()
     gc.set_threshold(_GARBAGE_THRESHOLD)
-    _Server(config, app, listening).run()
+    _Server(config, app, listening).run(sockets=[listener])
+
+
+async def _reach(settings: Settings) -> None:
+    """Raises in one sentence what would otherwise end the start in a traceback."""
+    backend = make_backend(settings)
+    try:
+        await Tenants(backend).open()
+    except errors.BackendError as problem:
+        raise errors.ServerError(
+            f"the databases cannot be reached: {problem}",
+            hint=problem.hint or "check --data, or the address and keys of the database server",
+        ) from problem
+    finally:
+        await backend.close()
+
+
+def _bound(settings: Settings) -> socket.socket:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    made = socket.socket(family)
+    try:
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        made.bind((settings.host, settings.port))
+    except OSError as problem:
+        made.close()
+        raise errors.ServerError(
+            f"{settings.host} port {settings.port} cannot be listened at: {problem.strerror}",
+            hint="--port names another port, 0 takes a free one",
+        ) from problem
+    return made
 
 
 def _log_to_stderr() -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import ipaddress
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from attrs import field, frozen
 
-from clankers import _paths, errors
+from clankers import _paths, _settings, errors
 from clankers.auth._transport import is_loopback
 from clankers.server.backends import OPEN_DATABASES
 
@@ -83,6 +84,7 @@ class Settings:
         """Raises ServerError for a setup that must not or cannot be run."""
         if not 0 <= self.port <= _NUMBERS["port"]:
             raise errors.ServerError(f"there is no port {self.port}", hint="use 0 to 65535")
+        self._check_addresses()
         if self.auth == "workos":
             raise errors.ServerError(
                 "this version cannot check WorkOS sign-ins yet", hint="use --auth token"
@@ -101,6 +103,27 @@ class Settings:
             raise errors.ServerError(
                 "a Turso API token needs an organization", hint="set --turso-organization"
             )
+
+    def _check_addresses(self) -> None:
+        named = [("public_url", self.public_url)] if self.public_url else []
+        for name, url in [*named, *(("allowed_origins", one) for one in self.allowed_origins)]:
+            try:
+                _settings.check(_settings.setting("endpoint"), url)
+            except ValueError as problem:
+                raise errors.ServerError(f"{name} {problem}") from None
+        for origin in self.allowed_origins:
+            if origin.count("/") != len("//"):
+                raise errors.ServerError(
+                    f"an origin has no path, as {origin!r} has", hint="such as https://example.com"
+                )
+        for proxy in self.trusted_proxies:
+            try:
+                ipaddress.ip_network(proxy, strict=False)
+            except ValueError:
+                raise errors.ServerError(
+                    f"a trusted proxy is an address or a network, not {proxy!r}",
+                    hint="such as 127.0.0.1 or 172.16.0.0/12",
+                ) from None
 
     def url(self) -> str:
         """Where the service is reached: `public_url`, else by its host and port."""

@@ -117,6 +117,11 @@ def _version(connection: apsw.Connection, path: Path, newest: int) -> int:
     with _one_moment(connection):
         columns = _columns(connection, "schema_migrations")
         names = _objects(connection)
+        if "tombstones" in names and "service" in names:
+            raise errors.NotADatabaseError(
+                f"{path} is a tenant of a web service",
+                hint="'clankers-cli tenants import TENANT FILE' takes it into one",
+            )
         if columns >= _RECORDED:
             found = connection.execute("SELECT max(version) FROM schema_migrations").get
             return _supported(int(found or 0), path, newest)

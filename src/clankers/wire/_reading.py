@@ -262,7 +262,8 @@ def _unknown(name: str, value: Any) -> Value:
 
 def _refuse_deep(name: str, value: Any) -> None:
     layer = [value]
-    for _depth in range(_DEEPEST - 2):
+    # The body, its list and the record are three levels.
+    for _depth in range(_DEEPEST - 3):
         layer = [
             inner
             for one in layer

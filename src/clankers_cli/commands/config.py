@@ -171,7 +171,10 @@ def _asked_for(key: str) -> str:
     if _terminal.is_terminal(sys.stdin):
         from getpass import getpass  # only here
 
-        return getpass(f"{key}: ")
+        try:
+            return getpass(f"{key}: ")
+        except EOFError:
+            return ""
     return sys.stdin.readline().rstrip("\r\n")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from clankers_cli import _serving
+from clankers_cli import _serving, _terminal
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -60,4 +60,5 @@ def run(args: Namespace) -> int:
 
 def _tell(address: str) -> None:
     print(f"serving at {address}", flush=True)
-    print("Ctrl-C ends it", file=sys.stderr)
+    if _terminal.is_terminal(sys.stderr):
+        print("Ctrl-C ends it", file=sys.stderr)

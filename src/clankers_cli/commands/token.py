@@ -36,6 +36,8 @@ def run(args: Namespace) -> int:
 def _set(args: Namespace) -> None:
     config = _context.config(args, may_be_new=True)
     token = _asked_for().strip()
+    if not token:
+        raise AuthError("no token was given", hint="nothing was changed")
     if not is_token(token):
         raise AuthError(
             "this is no token, or one that was mistyped",
@@ -61,5 +63,8 @@ def _asked_for() -> str:
     if _terminal.is_terminal(sys.stdin):
         from getpass import getpass  # only here
 
-        return getpass("token: ")
+        try:
+            return getpass("token: ")
+        except EOFError:
+            return ""
     return sys.stdin.readline()

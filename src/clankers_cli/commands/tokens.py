@@ -34,7 +34,7 @@ def configure(parser: ArgumentParser) -> None:
         "--scope",
         action="append",
         choices=_SCOPES,
-        help="what it may do (default: read and write)",
+        help="what it may do, once for each (default: read and write)",
     )
     creating.add_argument("--expires", metavar="TIME", help="such as 90d; by default never")
     creating.set_defaults(act=_create)
@@ -67,7 +67,8 @@ def _create(args: Namespace) -> None:
     if expires == 0:
         raise ServerError("a token that has ended already is of no use", hint="such as 90d")
     more = {} if args.scope is None else {"scopes": args.scope}
-    token, info = _serving.operator(args).create_token(
+    operator = _serving.operator(args)
+    token, info = operator.create_token(
         args.name, tenant=args.tenant, expires_seconds=expires, **more
     )
     _show(args, token, info)

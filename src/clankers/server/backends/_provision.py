@@ -168,10 +168,17 @@ async def _ask(
 def _checked(answer: httpx.Response) -> None:
     if answer.is_success:
         return
-    host, said = answer.request.url.host, answer.text[:200].replace("\n", " ")
+    host, said = answer.request.url.host, answer.text[:200].replace("\n", " ") or "no reason"
     message = f"{host} answered {answer.status_code}: {said}"
     if answer.status_code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
-        raise errors.BackendError(message, hint="check the key that databases are made with")
+        raise errors.BackendError(
+            message,
+            hint="check CLANKERS_SERVER_LIBSQL_ADMIN_KEY or CLANKERS_SERVER_TURSO_API_TOKEN",
+        )
+    if answer.status_code == httpx.codes.NOT_FOUND:
+        raise errors.BackendError(
+            message, hint="check --libsql-admin-url, or --turso-organization and --turso-group"
+        )
     if answer.status_code == httpx.codes.TOO_MANY_REQUESTS or answer.is_server_error:
         raise errors.BackendUnavailableError(message)
     raise errors.BackendError(message)

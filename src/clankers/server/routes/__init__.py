@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from clankers.server.routes._api import api_search, api_session, api_sessions, api_stats
-from clankers.server.routes._health import health, live, metrics
+from clankers.server.routes._health import health, health_head, live, live_head, metrics
 from clankers.server.routes._profiles import create_profile, retire_profile
 from clankers.server.routes._query import query_session, query_sessions
 from clankers.server.routes._sync import sync_batch, sync_changes, sync_status
@@ -11,7 +11,9 @@ from clankers.server.routes._tokens import Tokens, revoke_token, rotate_token
 
 ROUTES = (
     health,
+    health_head,
     live,
+    live_head,
     metrics,
     sync_batch,
     sync_changes,

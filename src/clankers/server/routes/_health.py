@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from litestar import MediaType, Request, Response, get
+from litestar import MediaType, Request, Response, get, head
 
 from clankers import errors
 from clankers._version import __version__
@@ -29,6 +29,18 @@ async def health(service: Service) -> Response[Health]:
         status = "unavailable"
     found = Health(status, __version__, settings.auth, service.backend.name, tenants)
     return Response(found, status_code=503 if status == "unavailable" else 200)
+
+
+@head("/health", include_in_schema=False)
+async def health_head(service: Service) -> Response[None]:
+    """The same without a word, as some load balancers ask."""
+    found = await health.fn(service)
+    return Response(None, status_code=found.status_code or 200)
+
+
+@head("/health/live", include_in_schema=False)
+async def live_head() -> Response[None]:
+    return Response(None)
 
 
 @get("/health/live", tags=["health"], operation_id="live")
