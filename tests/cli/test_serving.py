@@ -703,6 +703,10 @@ class TestOddities:
         target = Settings(data=other, auth="token")
         assert set(Operator(settings).migrate(target)) == {"team"}
         assert Operator(settings).migrate(target) == {}
-        fill(other, lambda *argv: on(*argv, "--data", other), "team")
+        token, _info = Operator(target).create_token("laptop", tenant="team")
+        with Service(other, "--auth", "token") as service:
+            headers = {"authorization": f"Bearer {token}"}
+            batch = {"sessions": [{"id": "later", "title": "T"}]}
+            assert service.post("/sync/batch", batch, headers=headers).status_code == 200
         with pytest.raises(ServerError, match="'team' is there already, in another state"):
             Operator(settings).migrate(target)
