@@ -26,7 +26,7 @@ from clankers.server.routes._requests import SECURED, failing, reader, take, wit
 _IN_THREAD_FROM = 128 * 1024
 # What every reader of JSON keeps exactly.
 _LARGEST = 2**53 - 1
-_MARK = r'\[[0-9]{1,15}, ?"[^"\\\x00-\x1f]{0,128}"\]'
+_MARK = r'\[(0|[1-9][0-9]{0,14}), ?"[^"\\\x00-\x1f]{0,128}"\]'
 
 
 def _body() -> Schema:
