@@ -32,7 +32,7 @@ from clankers.server.backends import Database, SqliteBackend, Statement, databas
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from clankers.server.backends import Rows
+    from clankers.server.backends import Rows, Work
 
 BATCH = 1_000
 SMALL = 10
@@ -103,6 +103,14 @@ class Recording(SqliteBackend):
     async def write(self, database: Database, statements: Sequence[Statement]) -> list[Rows]:
         self.written.append(list(statements))
         return await super().write(database, statements)
+
+    async def update(self, database: Database, work: Work) -> None:
+        await super().update(database, self._noted(work))
+
+    def _noted(self, work: Work) -> Work:
+        made = yield from work
+        self.written.append(list(made))
+        return made
 
 
 def floor(folder: Path, bodies: list[bytes]) -> float:
