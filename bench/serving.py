@@ -26,7 +26,7 @@ import zstandard
 from clankers import wire
 from clankers.server import Operator, Settings, _schema
 from clankers.server._batches import read_batch
-from clankers.server._tenant import Writer
+from clankers.server._writer import Writer
 from clankers.server.backends import Database, SqliteBackend, Statement, database_name
 
 if TYPE_CHECKING:

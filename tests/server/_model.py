@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from clankers.server import _changes, _schema
 from clankers.server._batches import read_batch
 from clankers.server._problems import Problem
-from clankers.server._tenant import Writer
+from clankers.server._writer import Writer
 from clankers.server.backends import Statement, database_name
 
 if TYPE_CHECKING:

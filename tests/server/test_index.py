@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from clankers.server import _schema
 from clankers.server._batches import read_batch
-from clankers.server._tenant import Writer
+from clankers.server._writer import Writer
 from clankers.server.backends import SqliteBackend, Statement, database_name
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from clankers.errors import BackendUnavailableError
 from clankers.server import Operator, Settings, _schema
 from clankers.server._batches import read_batch
 from clankers.server._problems import Problem
-from clankers.server._tenant import Writer
 from clankers.server._tenants import Tenants
+from clankers.server._writer import Writer
 from clankers.server.backends import SqliteBackend, Statement, database_name
 
 if TYPE_CHECKING:

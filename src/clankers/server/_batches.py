@@ -132,7 +132,7 @@ def _repaired(body: bytes) -> dict[str, Any]:
         raise Problem.invalid(f"the body is no JSON: {problem}") from None
     if not isinstance(found, dict):
         raise Problem.invalid("the body must be a JSON object")
-    whole: dict[str, Any] = _whole(found)
+    whole: dict[str, Any] = _without_halves(found)
     return whole
 
 
@@ -140,13 +140,13 @@ def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is no JSON")
 
 
-def _whole(value: Any) -> Any:
+def _without_halves(value: Any) -> Any:
     if isinstance(value, str):
         return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     if isinstance(value, dict):
-        return {_whole(name): _whole(one) for name, one in value.items()}
+        return {_without_halves(name): _without_halves(one) for name, one in value.items()}
     if isinstance(value, list):
-        return [_whole(one) for one in value]
+        return [_without_halves(one) for one in value]
     return value
 
 

@@ -214,10 +214,3 @@ def _netloc(origin: str) -> str:
     except ValueError:
         return ""
     return parts.netloc.lower() if parts.scheme in ("http", "https") else ""
-
-
-def refuse_other_types(headers: Any) -> None:
-    """Refuses what a form of a web page could send: what is written is JSON and says so."""
-    kinds = headers.getall("content-type", [])
-    if len(kinds) != 1 or kinds[0].partition(";")[0].strip().lower() != "application/json":
-        raise Problem.invalid("what is written must be application/json", status=415)

@@ -17,6 +17,7 @@ from clankers.server.backends import Statement
 from clankers.store._rows import BUILDERS
 from clankers.store._schema import COLUMNS
 from clankers.store._usage_rows import COUNTED
+from clankers.store.search._terms import like
 
 if TYPE_CHECKING:
     from clankers.server.backends import Backend, Database, Rows
@@ -83,7 +84,7 @@ async def sessions(
     conditions: list[tuple[str, Any]] = [
         ("s.created_at >= ?", since),
         ("s.created_at < ?", until),
-        (_CONTAINS, None if not search else f"%{_like(search)}%"),
+        (_CONTAINS, None if not search else f"%{like(search)}%"),
         ("s.source = ?", source),
         ("? IN (s.project_name, s.project_path)", project),
         ("s.model = ?", model),
@@ -169,7 +170,11 @@ async def stats(
     found = await backend.read(
         database, [Statement(_totals(key), values) for key in dimensions.values()]
     )
-    built = [[_total(row) for row in rows] for rows in found]
+    # A sum counts and adds integers and one float, in the order of the record's fields.
+    built: list[list[_answers.Total]] = [
+        [_answers.Total(*row) for row in rows]  # type: ignore[arg-type]
+        for rows in found
+    ]
     return _answers.Stats(built[0][0], *built[1:])
 
 
@@ -186,10 +191,6 @@ def _totals(key: str) -> str:
         f" FROM usage u WHERE {COUNTED} AND (?1 IS NULL OR u.occurred_at >= ?1)"
         f" AND (?2 IS NULL OR u.occurred_at < ?2){group}"
     )
-
-
-def _total(row: Any) -> _answers.Total:
-    return _answers.Total(*row)
 
 
 def _session(session_id: str) -> Statement:
@@ -224,10 +225,6 @@ _CONTAINS = (
     "(s.title LIKE ? ESCAPE '\\' OR s.project_name LIKE ? ESCAPE '\\'"
     " OR s.project_path LIKE ? ESCAPE '\\')"
 )
-
-
-def _like(text: str) -> str:
-    return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
 
 
 def _int(value: Any) -> int:

@@ -14,7 +14,7 @@ from attrs import define
 from clankers import errors
 from clankers.server import _schema
 from clankers.server._registry import Registry
-from clankers.server._tenant import Writer
+from clankers.server._writer import Writer
 
 if TYPE_CHECKING:
     from clankers.server._registry import Tenant

@@ -14,7 +14,7 @@ from litestar.openapi.spec import OpenAPIMediaType, Operation, RequestBody, Sche
 
 from clankers.server._answers import ErrorAnswer
 from clankers.server._callers import let_in, tenant_of
-from clankers.server._edge import passage, refuse_other_types
+from clankers.server._edge import passage
 from clankers.server._problems import Problem
 
 if TYPE_CHECKING:
@@ -86,9 +86,16 @@ async def read_json(request: Request[Any, Any, Any], wanted: type[_Wanted]) -> _
     body = await request.body()
     try:
         found = msgspec.json.decode(body, type=dict[str, Any])
-        return msgspec.convert({name: _whole(value) for name, value in found.items()}, wanted)
+        return msgspec.convert({name: _as_integer(value) for name, value in found.items()}, wanted)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as problem:
         raise Problem.invalid(f"the body cannot be read: {problem}") from None
+
+
+def refuse_other_types(headers: Any) -> None:
+    """Refuses what a form of a web page could send: what is written is JSON and says so."""
+    kinds = headers.getall("content-type", [])
+    if len(kinds) != 1 or kinds[0].partition(";")[0].strip().lower() != "application/json":
+        raise Problem.invalid("what is written must be application/json", status=415)
 
 
 async def in_json(found: _Wanted) -> Response[_Wanted]:
@@ -97,7 +104,7 @@ async def in_json(found: _Wanted) -> Response[_Wanted]:
     return Response(body, media_type=MediaType.JSON)  # type: ignore[arg-type]
 
 
-def _whole(value: Any) -> Any:
+def _as_integer(value: Any) -> Any:
     """12.0 is the integer 12 of JSON, as some languages write it."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
 

@@ -17,10 +17,16 @@ from clankers.server._answers import ChangesPage, SyncAnswer, SyncStatus
 from clankers.server._batches import read_batch
 from clankers.server._bodies import read_body
 from clankers.server._callers import let_in, tenant_of
-from clankers.server._edge import refuse_other_types
 from clankers.server._problems import Problem
 from clankers.server._service import Service
-from clankers.server.routes._requests import SECURED, failing, reader, take, with_body
+from clankers.server.routes._requests import (
+    SECURED,
+    failing,
+    reader,
+    refuse_other_types,
+    take,
+    with_body,
+)
 
 # Reading so much JSON takes longer than handing it to a thread.
 _IN_THREAD_FROM = 128 * 1024
