@@ -11,6 +11,7 @@ from attrs import define, field
 from clankers import wire
 from clankers.server._schema import STAMP_COLUMNS
 from clankers.server.backends import Rows, Statement
+from clankers.store.search._index import INDEXED, indexed_text
 from clankers.wire import Stamp, Version
 
 if TYPE_CHECKING:
@@ -324,6 +325,20 @@ def row_of(table: str, record_id: str, held: Held) -> list[Any]:
         _text_or_none(extra),
         *map(fields.get, columns),
     ]
+
+
+def stored_size(table: str, version: wire.Version) -> int:
+    """About how many bytes the largest parameter for a record has, when it goes alone."""
+    texts = [value for value in version.fields.values() if isinstance(value, str)]
+    size = len(msgspec.json.encode(version.fields)) + 1_000
+    for indexed in INDEXED:
+        if indexed.table == table and not all(text.isascii() for text in texts):
+            prepared = [
+                indexed_text(indexed, text)
+                for text in (version.fields.get(name) for name in indexed.columns)
+            ]
+            size = max(size, len(msgspec.json.encode(prepared)) + 100)
+    return size
 
 
 def _text_or_none(value: Any) -> str | None:

@@ -16,9 +16,8 @@ from attrs import define, field
 
 from clankers import wire
 from clankers.server import _unstamped
-from clankers.server._held import COVERED, NOWHERE, SHOWN, Held
+from clankers.server._held import COVERED, NOWHERE, SHOWN, Held, stored_size
 from clankers.server._problems import Problem
-from clankers.server._storing import stored_size
 from clankers.wire import ZERO, Version
 
 if TYPE_CHECKING:

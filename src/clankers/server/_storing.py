@@ -297,14 +297,3 @@ WHERE terms IS NOT NULL""",
 
 def _json(value: Sequence[Any]) -> str:
     return msgspec.json.encode(value).decode()
-
-
-def stored_size(table: str, version: wire.Version) -> int:
-    """About how many bytes the largest parameter for a record has, when it goes alone."""
-    texts = [value for value in version.fields.values() if isinstance(value, str)]
-    size = len(msgspec.json.encode(version.fields)) + 1_000
-    for indexed in INDEXED:
-        if indexed.table == table and not all(text.isascii() for text in texts):
-            prepared = [indexed_text(indexed, text) for text in _texts(version, indexed)]
-            size = max(size, len(msgspec.json.encode(prepared)) + 100)
-    return size
