@@ -6,21 +6,24 @@ import asyncio
 import json
 from typing import TYPE_CHECKING, Any
 
+import apsw
 import pytest
 
-from clankers.errors import BackendUnavailableError
+from clankers import wire
+from clankers.errors import BackendUnavailableError, ServerError
 from clankers.server import Operator, Settings, _schema
 from clankers.server._batches import read_batch
+from clankers.server._copying import copy_tenant
 from clankers.server._problems import Problem
 from clankers.server._tenants import Tenants
 from clankers.server._writer import Writer
 from clankers.server.backends import SqliteBackend, Statement, database_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable, Coroutine, Sequence
     from pathlib import Path
 
-    from clankers.server.backends import Database, Work
+    from clankers.server.backends import Database, Rows, Work
 
 T = 1_790_000_000_000
 
@@ -67,8 +70,6 @@ class TestTogether:
         async def act(writer: Writer, backend: SqliteBackend, database: Database) -> None:
             del backend, database
             await store(writer, sessions=[{"id": "s", "title": "a", **stamp()}])
-            from clankers import wire
-
             base = wire.record_hash("sessions", "s", {"title": "a"})
             delta = {"id": "s", "base": base, "changes": {"title": "b"}, **stamp(1)}
             first, second = await asyncio.gather(
@@ -142,10 +143,7 @@ class TestFiles:
 
         asyncio.run(run())
         operator.export_tenant("t", tmp_path / "after.db")
-        import apsw
-
-        rows = apsw.Connection(str(tmp_path / "after.db")).execute("SELECT id FROM sessions")
-        assert {row[0] for row in rows} == {"old", "new"}
+        assert ids_in(tmp_path / "after.db") == {"old", "new"}
 
     def test_a_drop_that_fails_forgets_nothing(self, tmp_path: Path) -> None:
         """The tenant is still known, so that it can be dropped again and nobody gets its data."""
@@ -166,6 +164,55 @@ class TestFiles:
 
         asyncio.run(run())
 
+    def test_a_database_that_nobody_knows_is_not_thrown_away(self, tmp_path: Path) -> None:
+        """A registry of an older backup lacks a tenant whose database is there, with rows."""
+        operator = Operator(Settings(data=tmp_path / "data", auth="token"))
+        for tenant in ("t", "other"):
+            operator.create_tenant(tenant)
+        filled(tmp_path / "data", "t", "kept")
+        filled(tmp_path / "data", "other", "one", "two")
+        operator.export_tenant("other", tmp_path / "other.db")
+        registry = apsw.Connection(str(tmp_path / "data" / "tenants" / "re" / "ck-registry.db"))
+        registry.execute("DELETE FROM tenants WHERE tenant = 't'")
+        registry.close()
+        with pytest.raises(ServerError, match="has rows already"):
+            operator.import_tenant("t", tmp_path / "other.db")
+        operator.create_tenant("t")
+        operator.export_tenant("t", tmp_path / "t.db")
+        assert ids_in(tmp_path / "t.db") == {"kept"}
+
+    def test_a_copy_that_failed_is_made_anew(self, tmp_path: Path) -> None:
+        """Whatever it left under the name; a copy that is whole is taken as it is."""
+        filled(tmp_path / "data", "t", "one", "two")
+
+        class Failing(SqliteBackend):
+            left = 4
+
+            async def write(
+                self, database: Database, statements: Sequence[Statement]
+            ) -> list[Rows]:
+                self.left -= 1
+                if not self.left:
+                    raise BackendUnavailableError("gone in between")
+                return await super().write(database, statements)
+
+        async def run() -> None:
+            source = SqliteBackend(tmp_path / "data" / "tenants")
+            target = Failing(tmp_path / "target")
+            name = database_name("t")
+            taken = await source.create(name)
+            with pytest.raises(BackendUnavailableError):
+                await copy_tenant(source, taken, target, name)
+            given, counts = await copy_tenant(source, taken, target, name)
+            assert counts["sessions"] == 2
+            found = await target.read(given, [Statement("SELECT id FROM sessions ORDER BY id")])
+            assert found == [[("one",), ("two",)]]
+            assert await copy_tenant(source, taken, target, name) == (given, {})
+            await source.close()
+            await target.close()
+
+        asyncio.run(run())
+
     def test_an_export_leaves_the_folder_as_it_is(self, tmp_path: Path) -> None:
         """It may be anybody's."""
         operator = Operator(Settings(data=tmp_path / "data", auth="token"))
@@ -175,6 +222,26 @@ class TestFiles:
         folder.chmod(0o755)
         operator.export_tenant("t", folder / "t.db")
         assert folder.stat().st_mode & 0o777 == 0o755
+
+
+def filled(data: Path, tenant: str, *sessions: str) -> None:
+    """Stores sessions with these ids for a tenant."""
+
+    async def run() -> None:
+        backend = SqliteBackend(data / "tenants")
+        tenants = Tenants(backend)
+        await tenants.open()
+        await tenants.create(tenant)
+        writer = (await tenants.ready(tenant)).writer
+        await store(writer, sessions=[{"id": one, "title": "T"} for one in sessions])
+        await backend.close()
+
+    asyncio.run(run())
+
+
+def ids_in(file: Path) -> set[Any]:
+    rows = apsw.Connection(str(file)).execute("SELECT id FROM sessions")
+    return {row[0] for row in rows}
 
 
 class TestIndex:

@@ -72,20 +72,27 @@ async def is_copy(source: Backend, one: Database, target: Backend, other: Databa
 
 
 async def copy_tenant(
-    source: Backend, taken: Database, target: Backend, given: Database
-) -> dict[str, int]:
-    """Copies everything of a database into a new one; how many rows of each table.
+    source: Backend, taken: Database, target: Backend, name: str
+) -> tuple[Database, dict[str, int]]:
+    """Copies everything into a database called `name`; that, and how many rows of each table.
+
+    What a copy that failed left under that name is thrown away; a database that is in use is
+    not touched. A copy that is whole already is taken as it is, without counts.
 
     Raises:
-        ServerError: the target has rows already, or somebody wrote to the source meanwhile.
+        ServerError: another database is in use there, or somebody wrote to the source meanwhile.
     """
     ((store, revision, last_sync),) = (await source.read(taken, [_HEAD]))[0]
-    await _schema.migrate_tenant(target, given, str(store))
-    ((_store, there, _at),) = (await target.read(given, [_HEAD]))[0]
-    if there:
+    given = await target.create(name)
+    if await _is_in_use(target, given):
+        if await is_copy(source, taken, target, given):
+            return given, {}
         raise errors.ServerError(
-            f"{given.name} has rows already", hint="copy into a new tenant, or drop that one first"
+            f"{name} has rows already", hint="copy into a new tenant, or drop that one first"
         )
+    await target.drop(given)
+    given = await target.create(name)
+    await _schema.migrate_tenant(target, given, str(store))
     has_index = await _has_index(target, given)
     counts = {}
     walked = {table: ("n", columns) for table, columns in _STORED.items()} | _OTHERS
@@ -94,14 +101,21 @@ async def copy_tenant(
         async for rows in _pages(source, taken, table, key, columns):
             await target.write(given, _inserts(table, columns, rows, target, has_index=has_index))
             counts[table] += len(rows)
-    await _finish(target, given, str(store), int(revision or 0), last_sync)
     ((_store, now, _at),) = (await source.read(taken, [_HEAD]))[0]
     if now != revision:
         raise errors.ServerError(
-            "the tenant was written to while it was copied, and the copy lacks that",
-            hint="stop the service, drop the copy and try again",
+            "the tenant was written to while it was copied", hint="stop the service and try again"
         )
-    return counts
+    # Last: a copy without a revision is one that failed.
+    await _finish(target, given, int(revision or 0), last_sync, has_index=has_index)
+    return given, counts
+
+
+async def _is_in_use(target: Backend, given: Database) -> bool:
+    """True for a database that has a revision; a new one has no tables yet."""
+    there = "SELECT count(*) FROM sqlite_master WHERE name = 'service'"
+    ((is_made,),) = (await target.read(given, [Statement(there)]))[0]
+    return bool(is_made) and bool((await target.read(given, [_HEAD]))[0][0][1])
 
 
 async def _pages(
@@ -144,14 +158,10 @@ async def _has_index(target: Backend, given: Database) -> bool:
 
 
 async def _finish(
-    target: Backend, given: Database, store: str, revision: int, last_sync: Any
+    target: Backend, given: Database, revision: int, last_sync: Any, *, has_index: bool
 ) -> None:
-    made = [
-        Statement(
-            "UPDATE service SET store = ?1, revision = ?2, expected = ?2, last_sync = ?3",
-            (store, revision, last_sync),
-        )
-    ]
-    if await _has_index(target, given):
-        made += [Statement(sql) for sql in COLLECT]
+    sql = "UPDATE service SET revision = ?1, expected = ?1, last_sync = ?2"
+    made = [Statement(sql, (revision, last_sync))]
+    if has_index:
+        made += [Statement(one) for one in COLLECT]
     await target.write(given, made)

@@ -30,8 +30,7 @@ class Metrics:
         )
         self.records = Counter(
             "clankers_records",
-            "Records of batches, by what became of them.",
-            ["outcome"],
+            "Records and tombstones of batches that were answered.",
             registry=self._registry,
         )
         self.batch_bytes = Counter(

@@ -10,10 +10,10 @@ from attrs import evolve
 
 from clankers import errors
 from clankers.server import _copying
-from clankers.server._registry import DEFAULT_SCOPES
+from clankers.server._registry import DEFAULT_SCOPES, check_name
 from clankers.server._service import make_backend
 from clankers.server._tenants import Tenants
-from clankers.server.backends import Database, SqliteBackend
+from clankers.server.backends import Database, SqliteBackend, database_name
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
@@ -124,13 +124,15 @@ class Operator:
             known = await _known(tenants, tenant)
             file = _File(path)
             try:
-                given = await file.create(path.name)
-                return await _copying.copy_tenant(tenants.backend, known.database, file, given)
+                _given, counts = await _copying.copy_tenant(
+                    tenants.backend, known.database, file, path.name
+                )
             except BaseException:
                 await file.drop(Database(path.name))
                 raise
             finally:
                 await file.close()
+            return counts
 
         found: dict[str, int] = self._run(act)
         return found
@@ -139,6 +141,7 @@ class Operator:
         """Makes a tenant of a file that `export_tenant` wrote; how many rows of each table."""
         if not path.is_file():
             raise errors.ServerError(f"there is no file {path}")
+        check_name(tenant)
 
         async def act(tenants: Tenants) -> dict[str, int]:
             if await tenants.registry.has_tenant(tenant):
@@ -149,14 +152,14 @@ class Operator:
             file, source = _File(path), Database(path.name)
             try:
                 await _copying.check(file, source)
-                made = await tenants.registry.add_tenant(tenant, tenant)
-                try:
-                    return await _copying.copy_tenant(file, source, tenants.backend, made.database)
-                except BaseException:
-                    await tenants.drop(made)
-                    raise
+                given, counts = await _copying.copy_tenant(
+                    file, source, tenants.backend, database_name(tenant)
+                )
             finally:
                 await file.close()
+            # Last, so that a tenant that is known is whole.
+            await tenants.registry.add_tenant(tenant, tenant, database=given)
+            return counts
 
         found: dict[str, int] = self._run(act, may_be_new=True)
         return found
@@ -219,11 +222,8 @@ async def _move_all(
                     hint="drop it there first, or copy to a place that has none of these tenants",
                 )
             continue
-        # What an attempt that failed left there: a tenant that is not known has no rows of use.
-        await target.backend.drop(await target.backend.create(known.database.name))
-        given = await target.backend.create(known.database.name)
-        moved[known.tenant] = await _copying.copy_tenant(
-            tenants.backend, known.database, target.backend, given
+        given, moved[known.tenant] = await _copying.copy_tenant(
+            tenants.backend, known.database, target.backend, known.database.name
         )
         # Last, so that a tenant that is known there is whole.
         await target.registry.take_tenant(evolve(known, database=given))
@@ -248,12 +248,12 @@ class _File(SqliteBackend):
 
 
 async def _known(tenants: Tenants, tenant: str) -> Tenant:
-    for one in await tenants.registry.tenants():
-        if one.tenant == tenant:
-            return one
-    raise errors.ServerError(
-        f"there is no tenant {tenant!r}", hint="'clankers-cli tenants list' shows all"
-    )
+    found = await tenants.registry.any_tenant(tenant)
+    if found is None:
+        raise errors.ServerError(
+            f"there is no tenant {tenant!r}", hint="'clankers-cli tenants list' shows all"
+        )
+    return found
 
 
 def _no_token(token_id: str) -> errors.ServerError:

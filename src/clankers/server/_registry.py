@@ -83,18 +83,22 @@ class Registry:
         ((count,),) = await self._read("SELECT count(*) FROM tenants WHERE retired_at IS NULL")
         return int(count or 0)
 
-    async def add_tenant(self, tenant: str, name: str, *, created_by: str | None = None) -> Tenant:
-        """Notes a tenant and makes its database; one that is there already stays.
+    async def add_tenant(
+        self,
+        tenant: str,
+        name: str,
+        *,
+        created_by: str | None = None,
+        database: Database | None = None,
+    ) -> Tenant:
+        """Notes a tenant and makes its database, or takes one; a tenant that is there stays.
 
         Raises:
             ServerError: it cannot be called so.
         """
-        if not _NAME.fullmatch(tenant):
-            raise errors.ServerError(
-                f"a tenant cannot be called {tenant!r}",
-                hint="use up to 100 letters, digits and . _ : @ -, a letter or digit first",
-            )
-        database = await self._backend.create(database_name(tenant))
+        check_name(tenant)
+        if database is None:
+            database = await self._backend.create(database_name(tenant))
         await self._write(
             "INSERT INTO tenants(tenant, name, database, address, created_at, created_by)"
             " VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT(tenant) DO NOTHING",
@@ -243,8 +247,9 @@ class Registry:
     ) -> TokenInfo | None:
         rows = await self._read(
             f"{_TOKENS} WHERE id = ?1 AND (?2 IS NULL OR tenant = ?2)"
-            f" AND {_OPEN_ENDED if is_rotated else _IN_USE}",
-            (token_id, tenant, _now()),
+            # One that was rotated before has its successor already.
+            " AND (revoked_at IS NULL OR (revoked_at > ?3 AND NOT ?4))",
+            (token_id, tenant, _now(), is_rotated),
         )
         if not rows:
             return None
@@ -302,9 +307,6 @@ _TOKEN_COLUMNS = (
     "last_used_at",
     "revoked_at",
 )
-# One that was rotated before has its successor already.
-_OPEN_ENDED = "revoked_at IS NULL AND ?3 NOT NULL"
-_IN_USE = "coalesce(revoked_at, ?3 + 1) > ?3"
 _TOKENS = f"SELECT {', '.join(_TOKEN_COLUMNS)} FROM tokens"
 
 
@@ -325,6 +327,15 @@ def _ordered(scopes: Iterable[str]) -> list[str]:
             f"there is no scope {min(unknown)!r}", hint=f"scopes are {', '.join(SCOPES)}"
         )
     return [scope for scope in SCOPES if scope in wanted]
+
+
+def check_name(tenant: str) -> None:
+    """Raises ServerError for what no tenant can be called."""
+    if not _NAME.fullmatch(tenant):
+        raise errors.ServerError(
+            f"a tenant cannot be called {tenant!r}",
+            hint="use up to 100 letters, digits and . _ : @ -, a letter or digit first",
+        )
 
 
 def first_tenant(token: str) -> str:

@@ -32,13 +32,13 @@ _NEVER_EMPTY = {
 }
 
 
-def statements(merging: Merging, now: int, largest: int) -> list[Statement]:
+def statements(merging: Merging, now: int) -> list[Statement]:
     """Everything that must be written, in its order; the first fails when others wrote meanwhile.
 
-    No parameter is longer than `largest` bytes.
+    No parameter is longer than the database takes.
     """
     made = [Statement("UPDATE service SET expected = ?", (merging.expected,))]
-    plan = _Plan(merging, largest)
+    plan = _Plan(merging)
     for indexed in INDEXED if merging.head.has_index else ():
         made += plan.unindexed(indexed)
     made += plan.removals()
@@ -62,9 +62,9 @@ def statements(merging: Merging, now: int, largest: int) -> list[Statement]:
 class _Plan:
     """Which rows go where."""
 
-    def __init__(self, merging: Merging, largest: int) -> None:
+    def __init__(self, merging: Merging) -> None:
         self._merging = merging
-        self._largest = largest
+        self._largest = merging.largest
         self._rows: dict[str, list[tuple[str, Held]]] = {table: [] for table in wire.TABLES}
         self._gone: dict[str, list[tuple[str, Held]]] = {table: [] for table in wire.TABLES}
         self._covered: list[tuple[Key, Held]] = []

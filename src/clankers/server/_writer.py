@@ -133,10 +133,9 @@ class Writer:
         ]:
             yield from _read(more)
         now = time.time_ns() // 1_000_000
-        largest = self._backend.largest_value
-        merging = Merging(self._tenant, loaded, largest=largest)
+        merging = Merging(self._tenant, loaded, largest=self._backend.largest_value)
         outcomes += [_merged(merging, batch, now) for batch in batches]
-        return _storing.statements(merging, now, largest) if merging.applied else []
+        return _storing.statements(merging, now) if merging.applied else []
 
 
 def _read(readers: Sequence[Reader]) -> Generator[list[Statement], list[Rows], None]:
