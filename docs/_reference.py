@@ -44,6 +44,9 @@ _MODULES = (
     "doctor",
     "times",
     "formats",
+    "auth",
+    "server",
+    "wire",
 )
 _CONSTANTS = {
     "clankers.config.SETTINGS": "All settings by their keys, see [configuration](configuration.md).",
@@ -51,6 +54,16 @@ _CONSTANTS = {
     "`table`, `json`, `ndjson`, `csv`, `tsv`, `sql`, `html` and `markdown`.",
     "clankers.hooks.INSTALLABLE": "The agents whose settings `install` can change.",
     "clankers.importers.WHOLE": "The watermark of what is read whole whenever it changes.",
+    "clankers.wire.CHILDREN": "The tables that a session's tombstone covers; usage stays.",
+    "clankers.wire.DERIVED": "By table the fields that are sums and never sent.",
+    "clankers.wire.FARTHEST_AHEAD_MS": "How far a stamp may be ahead of a server's clock.",
+    "clankers.wire.FIELDS": "By table every field that is sent, and what it may hold.",
+    "clankers.wire.LONGEST_ID": "The most characters of an id.",
+    "clankers.wire.REQUIRED": "By table the fields without which a record cannot be stored.",
+    "clankers.wire.TABLES": "The tables that sync, in the order in which a batch is stored.",
+    "clankers.wire.TIMES": "The fields that hold epoch ms.",
+    "clankers.wire.Value": "What JSON can hold; fields of a record are texts, numbers or null.",
+    "clankers.wire.ZERO": "A stamp older than anything that was ever said.",
     "clankers.importing.SAMPLE_SESSIONS": "The folder of the sample that comes along; "
     "`import_sessions` takes it as `path`.",
 }

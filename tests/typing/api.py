@@ -16,6 +16,7 @@ import apsw
 
 import clankers
 from clankers import (
+    auth,
     daemon,
     doctor,
     errors,
@@ -25,10 +26,12 @@ from clankers import (
     importing,
     models,
     query,
+    server,
     store,
     usage,
+    wire,
 )
-from clankers.config import SETTINGS, Config, Setting
+from clankers.config import SETTINGS, Config, ProfileOffer, Setting, read_offer
 from clankers.conversation import conversation
 from clankers.times import parse_when, short_time, zone
 
@@ -386,3 +389,31 @@ parrot: importers.Importer = Parrot()
 assert_type(importers.agents(), list[str])
 assert_type(importers.importer("codex"), importers.Importer)
 assert_type(formats.visible("\x1b"), str)
+
+
+def serving(path: Path) -> None:
+    settings = server.settings_from({"port": 0}, {"CLANKERS_SERVER_AUTH": "token"})
+    assert_type(settings, server.Settings)
+    assert_type(settings.limits, server.Limits)
+    operator = server.Operator(settings)
+    assert_type(operator.create_token("laptop"), tuple[str, server.TokenInfo])
+    assert_type(operator.tokens(), list[server.TokenInfo])
+    assert_type(operator.tenants(), list[server.Tenant])
+    assert_type(operator.export_tenant("t", path), dict[str, int])
+    assert_type(server.serve(settings, listening=print), None)
+
+
+def signing_in(config: Config) -> None:
+    assert_type(auth.new_token(), str)
+    assert_type(auth.is_token("clk_"), bool)
+    assert_type(auth.TokenAuth("clk_", "https://sync.example.com").endpoint, str)
+    assert_type(read_offer("work.json"), ProfileOffer)
+    assert_type(config.add_profile(read_offer("work.json")), None)
+
+
+def on_the_wire(one: wire.Version, other: wire.Version) -> None:
+    assert_type(wire.merge("sessions", one, other), wire.Version)
+    assert_type(one.newest, wire.Stamp)
+    assert_type(wire.record_hash("sessions", "s", one.fields), str)
+    assert_type(wire.read_change("sessions", {}), wire.Change | wire.Rejection)
+    assert_type(wire.TABLES, tuple[str, ...])

@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from clankers import wire
-from clankers.models import Session
 from clankers.server import _answers
 from clankers.server._merging import iso
 from clankers.server._problems import Problem
@@ -20,6 +19,7 @@ from clankers.store._usage_rows import COUNTED
 from clankers.store.search._terms import like
 
 if TYPE_CHECKING:
+    from clankers.models import Session
     from clankers.server.backends import Backend, Database, Rows
 
 _DERIVED = {
@@ -101,7 +101,7 @@ async def sessions(
         ],
     )
     return _answers.SessionPage(
-        sessions=[Session(*row) for row in rows],  # type: ignore[arg-type]
+        sessions=[BUILDERS["sessions"](*row) for row in rows],
         total=_int(total[0][0]),
         limit=limit,
         offset=offset,
@@ -150,7 +150,7 @@ async def conversation(
         tools=tools,
         errors=failures,
         compactions=compactions,
-        subagents=[Session(*row) for row in started],  # type: ignore[arg-type]
+        subagents=[BUILDERS["sessions"](*row) for row in started],
         stats=_stats(session),
     )
 
@@ -210,7 +210,8 @@ def _children(table: str, session_id: str) -> Statement:
 def _found(rows: Rows) -> Session:
     if not rows:
         raise Problem.not_found("there is no such session")
-    return Session(*rows[0])  # type: ignore[arg-type]
+    found: Session = BUILDERS["sessions"](*rows[0])
+    return found
 
 
 def _stats(session: Session) -> _answers.SessionStats:

@@ -22,7 +22,7 @@ PREFIX = "CLANKERS_SERVER_"
 
 @frozen
 class Limits:
-    """How much one tenant may ask for. Rates are a minute's worth; bursts are ten times that.
+    """How much one tenant may ask for in a minute; of batches ten times as much at once.
 
     Attributes:
         batch_rows: records to /sync/batch.
