@@ -259,6 +259,61 @@ TABLES = {
             "second_text": "its old `thinking` or `tool_output`",
         },
     ),
+    "sync_state": Table(
+        "What this database knows of sync: a view of one row. The side tables behind these views,"
+        " named `sync_` too, are kept by clankers alone.",
+        {
+            "device_id": "the id of `device`",
+            "machine_hash": "where the database was last used, hashed; another place is a copy",
+            "seq": "the number of the newest change",
+            "clock_floor": "no change is stamped earlier than this, in epoch ms",
+            "clock_offset": "milliseconds that are added to the clock of this machine",
+            "edition": "how often the rules of what leaves were changed",
+            "quiet": "not 0 while something is written that sync is not told of",
+            "import": "1 while an import writes, whose rows are as old as what they tell of",
+            "origin": "the server this database syncs to",
+            "tenant": "whose database there it syncs to",
+            "store": "the database of the tenant, by a random id",
+            "mark": "the newest point of the server's history that is known, `[revision, nonce]`",
+            "unproved": "marks that no later request has confirmed yet, a JSON list",
+            "watermark": "the revision up to which changes were pulled",
+        },
+    ),
+    "sync_versions": Table(
+        "When, where and under which rules each field of a record was last said, and deleted."
+        " A stamp is `[epoch ms, device, edition]`; archived rows are not listed.",
+        {
+            "tbl": "the table",
+            "id": "the record",
+            "stamps": "JSON: field to stamp",
+            "deleted_at": "the stamp of its tombstone",
+            "purge": "1 when the tombstone erases wherever it arrives",
+            "project": "the project of a deleted session",
+        },
+    ),
+    "sync_queue": Table(
+        "What waits to be sent. A record that lives again after a purge stands here twice.",
+        {
+            "tbl": "the table",
+            "id": "the record; NULL for an archived one",
+            "op": "`put` or `delete`",
+            "seq": "the number of its newest change",
+            "first_seq": "the number of the first change that was not sent; the smallest goes first",
+            "state": "`ready`, `held` by what must not leave, `aside` after the server refused it",
+            "error": "why it was refused",
+            "tries": "how often it was",
+        },
+    ),
+    "sync_status": Table(
+        "What the server has last acknowledged.",
+        {
+            "tbl": "the table",
+            "id": "the record; NULL for an archived one",
+            "hash": "SHA-256 of the record as it was sent",
+            "stamps": "its newest stamp then",
+            "edition": "the rules under which it was sent",
+        },
+    ),
     "schema_migrations": Table(
         "One row for each step that brought the tables to what they are.",
         {

@@ -260,7 +260,9 @@ def _columns() -> dict[str, dict[str, str]]:
         # Full-text tables have no columns of their own, and SQLite's tables behind them no reader.
         rows = store.connection.execute(
             "SELECT l.name, c.name, c.type FROM pragma_table_list l, pragma_table_info(l.name) c"
-            " WHERE l.schema = 'main' AND l.type = 'table' AND l.name NOT LIKE 'sqlite_%'"
+            " WHERE l.schema = 'main' AND l.type IN ('table', 'view') AND l.name NOT LIKE 'sqlite_%'"
+            # The views of sync say what its side tables hold.
+            " AND (l.type = 'view' OR l.name NOT GLOB 'sync_*')"
             " ORDER BY (SELECT rowid FROM sqlite_schema WHERE name = l.name), c.cid"
         ).fetchall()
     found: dict[str, dict[str, str]] = {}

@@ -89,6 +89,7 @@ class TestNew:
             (1, "the archive", 64),
             (2, "search, and databases that hold many sessions", 64),
             (3, "rows that plugins report", 64),
+            (4, "what waits to be synced", 64),
         ]
 
     def test_is_the_users_own_by_default(self, home: Path) -> None:
@@ -234,7 +235,7 @@ class TestOtherFiles:
         """A newer program's archive is left untouched."""
         make_database(path, NEWER, journal=journal)
         before = contents(path.parent)
-        with pytest.raises(NewerSchemaError, match="has schema 1000, this program knows up to 3"):
+        with pytest.raises(NewerSchemaError, match="has schema 1000, this program knows up to 4"):
             Store.open(path, read_only=read_only)
         assert (without_empty_log(path) if read_only else contents(path.parent)) == before
 

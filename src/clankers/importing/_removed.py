@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from clankers.store._pruned import remember, removals
+from clankers.store.capture._deleted import deleted, has_deleted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -36,12 +37,16 @@ class Removed:
     def __init__(self, connection: apsw.Connection) -> None:
         self._connection = connection
         self._removed_at = removals(connection)
+        # Single rows are seldom deleted; asking for each batch costs as much as a file.
+        self._has_deleted = has_deleted(connection)
 
     def rest_of(self, batch: Batch) -> Batch:
         """The batch without what is not newer than the removal of its session.
 
         Usage stays, for it outlives its session, but not the JSON its agent wrote.
         """
+        if self._has_deleted:
+            batch = self._without_deleted(batch)
         if not self._removed_at:
             return batch
         self._follow(batch)
@@ -87,6 +92,26 @@ class Removed:
             attachments=_referred(batch, messages, tools),
         )
 
+    def _without_deleted(self, batch: Batch) -> Batch:
+        """The batch without rows that were deleted after what they tell of."""
+        groups: tuple[tuple[str, str, Sequence[Any]], ...] = (
+            ("messages", "messages", batch.messages),
+            ("tools", "tools", batch.tools),
+            ("errors", "session_errors", batch.errors),
+            ("compactions", "compaction_events", batch.compactions),
+            ("usage", "usage", batch.usage),
+        )
+        changed: dict[str, Any] = {}
+        for name, table, records in groups:
+            at = deleted(self._connection, table, (one.id for one in records)) if records else {}
+            if at:
+                changed[name] = [one for one in records if _event_time(one) > at.get(one.id, -1)]
+        if not changed:
+            return batch
+        from attrs import evolve
+
+        return evolve(batch, **changed)
+
     def _follow(self, batch: Batch) -> None:
         """Takes a subagent that turns up later for removed with its session."""
         found = {
@@ -128,6 +153,14 @@ class Removed:
             for one in records
             if (at := self._time_of(one.session_id)) is None or (one.created_at or 0) > at
         ]
+
+
+def _event_time(record: _Child) -> int:
+    """When what a row tells of was over, as sync stamps it."""
+    for name in ("occurred_at", "completed_at", "created_at"):
+        if (at := getattr(record, name, None)) is not None:
+            return int(at)
+    return 0
 
 
 def _referred(batch: Batch, messages: list[Message], tools: list[ToolCall]) -> list[Any]:

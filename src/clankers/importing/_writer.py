@@ -137,7 +137,7 @@ class Writer:
     @contextmanager
     def _begun(self, *, again: bool = False) -> Iterator[None]:
         """A transaction at whose beginning the index has every row there is."""
-        with self._store.atomic():
+        with self._store.atomic(), self._store.by_event():
             update_index(self._store.connection, uncollected=sys.maxsize)
             if self._pricer is not None:
                 self._pricer.keep(again=again)

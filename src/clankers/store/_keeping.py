@@ -8,6 +8,7 @@ from clankers import errors
 from clankers.store import _files
 from clankers.store._connection import translated
 from clankers.store._reads import Reads
+from clankers.store.capture._deleted import note_purged, sequence
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -88,12 +89,14 @@ class Keeping(Reads):
         before: int | None = None,
         empty: bool = False,
         among: Iterable[str] | None = None,
+        unsent: bool = False,
         dry_run: bool = False,
     ) -> Removal:
         """Removes the sessions that fit all filters, with their subagents; what went.
 
-        Usage stays, so that no total changes. No import brings the sessions back, unless
-        they go on: then what is newer comes. The file keeps its size until `vacuum`.
+        Usage stays, so that no total changes. Neither an import nor a pull brings the
+        sessions back, unless they go on: then what is newer comes. Servers and other
+        devices keep them. The file keeps its size until `vacuum`.
 
         Args:
             source: the agent.
@@ -102,6 +105,7 @@ class Keeping(Reads):
             before: epoch ms; sessions in which nothing happened at or after it.
             empty: sessions without any message.
             among: ids; of all others none goes, so that what was shown is what goes.
+            unsent: takes those too of which something waits to be synced.
             dry_run: says what would go, and removes nothing.
 
         Raises:
@@ -122,11 +126,20 @@ class Keeping(Reads):
             )
             return [one for one in found if shown is None or one in shown]
 
+        def without_unsent(found: list[str]) -> tuple[list[str], int]:
+            staying = set() if unsent else _removal.unsent(self.connection, found)
+            return [one for one in found if one not in staying], len(staying)
+
         if dry_run:
             with translated(self.path):
-                return _removal.planned(self.connection, ids())
-        with self.atomic():
-            return self._remove(ids())
+                going, staying = without_unsent(ids())
+                return _removal.planned(self.connection, going)._replace(unsent=staying)
+        with self.quietly():
+            going, staying = without_unsent(ids())
+            removal = _removal.planned(self.connection, going)
+            _removal.forget_stamps(self.connection, going)
+            _removal.remove(self.connection, going)
+            return removal._replace(unsent=staying)
 
     def delete(
         self, session_ids: Iterable[str], *, purge: bool = False, dry_run: bool = False
@@ -170,8 +183,10 @@ class Keeping(Reads):
             check_room(connection, self.path)
             with self.atomic():
                 ids = self._named(wanted, purge=True)
+                before = sequence(connection)
                 _removal.blank_usage(connection, ids)
                 removal = self._remove(ids)
+                note_purged(connection, before)
                 _purge.erase_words(connection, ids)
             return removal._replace(is_erased=_purge.erase_traces(connection, self.path))
 

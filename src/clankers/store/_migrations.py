@@ -10,6 +10,7 @@ from clankers import errors
 from clankers.store._connection import BUSY_TIMEOUT_MS, open_writer, translated
 from clankers.store._files import tighten
 from clankers.store._schema import INDEXES, LIVE_INDEXES, SCHEMA_VERSION, SEARCH, TABLES
+from clankers.store.capture._layout import CAPTURE
 from clankers.store.search._index import prepare_connection
 
 if TYPE_CHECKING:
@@ -54,10 +55,15 @@ def _m003_live_rows(connection: apsw.Connection) -> None:
     connection.execute(LIVE_INDEXES)
 
 
+def _m004_capture(connection: apsw.Connection) -> None:
+    connection.execute(CAPTURE)
+
+
 MIGRATIONS = (
     Migration(1, "the archive", TABLES + INDEXES, _m001_archive),
     Migration(2, "search, and databases that hold many sessions", SEARCH, _m002_search),
     Migration(3, "rows that plugins report", LIVE_INDEXES, _m003_live_rows),
+    Migration(4, "what waits to be synced", CAPTURE, _m004_capture),
 )
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 from clankers import errors
 from clankers.store._connection import BUSY_TIMEOUT_MS, translated
 from clankers.store._schema import READ_COLUMNS
+from clankers.store.capture._marks import note_new, quietly
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -72,6 +73,9 @@ class Opened:
             try:
                 connection.execute("SAVEPOINT nested" if nested else "BEGIN IMMEDIATE")
                 yield
+                if not nested:
+                    # What was inserted is queued with what it belongs to, or not at all.
+                    note_new(connection)
                 connection.execute("RELEASE nested" if nested else "COMMIT")
             except BaseException:
                 # A full disk may make SQLite roll back by itself.
@@ -82,6 +86,12 @@ class Opened:
                 raise
             finally:
                 self._depth -= 1
+
+    @contextmanager
+    def quietly(self) -> Iterator[None]:
+        """A transaction of which sync is told nothing: what moves here is no news elsewhere."""
+        with self.atomic(), quietly(self.connection):
+            yield
 
     def _writing(self) -> apsw.Connection:
         if self._read_only:

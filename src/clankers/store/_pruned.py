@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from clankers import errors
 from clankers.store._prefix import after_all_with
+from clankers.store.capture._deleted import deleted_sessions, let_import_session
 
 if TYPE_CHECKING:
     import apsw
@@ -16,7 +17,10 @@ _SHOWN_IDS = 5
 
 def removals(connection: apsw.Connection) -> dict[str, int]:
     """Session id -> when it was removed, of all that imports leave out."""
-    return dict(connection.execute("SELECT session_id, pruned_at FROM pruned"))
+    removed: dict[str, int] = dict(connection.execute("SELECT session_id, pruned_at FROM pruned"))
+    for session_id, at in deleted_sessions(connection).items():
+        removed[session_id] = max(at, removed.get(session_id, 0))
+    return removed
 
 
 def remember(connection: apsw.Connection, removed: dict[str, int]) -> None:
@@ -38,6 +42,8 @@ def forget(connection: apsw.Connection, session_id: str) -> list[str]:
         "DELETE FROM pruned WHERE session_id IN (SELECT value FROM json_each(?))",
         (json.dumps(found),),
     )
+    for one in found:
+        let_import_session(connection, one)
     return found
 
 
@@ -52,7 +58,9 @@ def remembered(connection: apsw.Connection, prefix: str) -> list[str]:
     found = [
         str(one)
         for (one,) in connection.execute(
-            f"SELECT session_id FROM pruned WHERE session_id >= ?{below} ORDER BY session_id",
+            "SELECT session_id FROM (SELECT session_id FROM pruned UNION"
+            " SELECT id FROM sync_deleted WHERE tbl = 0 AND NOT importable)"
+            f" WHERE session_id >= ?{below} ORDER BY session_id",
             (prefix, *(() if above is None else (above,))),
         )
     ]

@@ -63,13 +63,15 @@ class Removal(NamedTuple):
     `rows` counts by table, images and documents that nothing else refers to included.
     `bytes` is their text and content. `is_erased` is only said of a purge: False when the
     rows are gone, but traces are left in the file because another process uses it or the
-    disk is full.
+    disk is full. `unsent` counts the sessions that fit as well, and stay because rows of
+    theirs wait to be synced.
     """
 
     sessions: list[RemovedSession]
     rows: dict[str, int]
     bytes: int
     is_erased: bool | None = None
+    unsent: int = 0
 
 
 def chosen(
@@ -145,6 +147,28 @@ SELECT s.id, s.parent_id, s.source, coalesce(s.project_name, s.project_path), s.
 FROM json_each(?) j CROSS JOIN sessions s ON s.id = j.value
 ORDER BY s.created_at, s.id
 """
+
+
+def unsent(connection: apsw.Connection, session_ids: Sequence[str]) -> set[str]:
+    """Those of the sessions of which something waits to be synced."""
+    queued = " OR ".join(
+        f"EXISTS (SELECT 1 FROM {table} t JOIN sync_{table} q ON q.n = t.n"
+        f" WHERE t.{'id' if table == 'sessions' else 'session_id'} = j.value"
+        " AND q.first IS NOT NULL)"
+        for table in ("sessions", *_TABLES)
+    )
+    query = f"SELECT j.value FROM json_each(?) j WHERE {queued}"
+    return {str(one) for (one,) in connection.execute(query, (json.dumps(list(session_ids)),))}
+
+
+def forget_stamps(connection: apsw.Connection, session_ids: Sequence[str]) -> None:
+    """Takes the side rows of sessions away that are removed without sync being told."""
+    ids = json.dumps(list(session_ids))
+    for table in ("sessions", *_TABLES):
+        column = "id" if table == "sessions" else "session_id"
+        theirs = f"n IN (SELECT n FROM {table} WHERE {column} IN {_CHOSEN})"
+        for side in (f"sync_{table}", f"sync_{table}_fields"):
+            connection.execute(f"DELETE FROM {side} WHERE {theirs}", (ids,))
 
 
 def remove(connection: apsw.Connection, session_ids: Sequence[str]) -> None:

@@ -6,7 +6,7 @@ Everything else that writes SQL of the schema builds it from these lists.
 from __future__ import annotations
 
 # That of the last migration; it stands here for those who only read.
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 SESSION_COLUMNS = (
     "id",
     "created_at",
@@ -114,9 +114,13 @@ COLUMNS = {
     "session_errors": ERROR_COLUMNS,
     "compaction_events": COMPACTION_COLUMNS,
 }
+# What syncs: these and what was used.
+_SYNCED = (*COLUMNS, "usage")
 # What clankers keeps for itself: no user's script changes a row of these by accident.
 INTERNAL_TABLES = frozenset(
     {
+        *(f"sync_{table}" for table in (*_SYNCED, "core", "author", "deleted", "aside")),
+        *(f"sync_{table}_fields" for table in _SYNCED),
         *(
             f"{index}_{part}"
             for index in ("message_search", "tool_search")
@@ -138,6 +142,8 @@ ARCHIVE_TABLES = frozenset(
 )
 INTERNAL_TRIGGERS = frozenset(
     {
+        *(f"sync_{table}_{what}" for table in _SYNCED for what in ("changed", "gone", "renamed")),
+        "sync_sessions_real",
         "search_messages_changed",
         "search_messages_gone",
         "search_tools_changed",

@@ -11,6 +11,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from clankers.store._schema import USAGE_COLUMNS
+from clankers.store.capture._deleted import let_import
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -82,4 +83,5 @@ def _take_back(connection: apsw.Connection, shared: str, ids: Iterable[str]) -> 
             ).fetchone()
             if row:
                 taken.append((shared, *row[1:]))
+                let_import(connection, "usage", usage_id)
     return taken

@@ -19,6 +19,7 @@ from clankers.store._upserts import (
     write_rows,
 )
 from clankers.store._usage_rows import write_usage
+from clankers.store.capture._marks import by_event
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -232,6 +233,15 @@ class Store(Keeping):
     def refresh(self, session_ids: Iterable[str]) -> None:
         """Derives counts, tokens and cost of these sessions anew from their rows."""
         refresh_sessions(self._writing(), session_ids)
+
+    @contextmanager
+    def by_event(self) -> Iterator[None]:
+        """What is written inside is stamped for sync with the times it tells of, as imports are.
+
+        The caller has a transaction open.
+        """
+        with by_event(self._writing()):
+            yield
 
     # Searching
 

@@ -29,6 +29,9 @@ def configure(parser: ArgumentParser) -> None:
     )
     parser.add_argument("--empty", action="store_true", help="without any message")
     parser.add_argument(
+        "--unsent", action="store_true", help="also those of which something waits to be synced"
+    )
+    parser.add_argument(
         "--forget",
         metavar="ID",
         action="append",
@@ -46,6 +49,7 @@ def run(args: Namespace) -> int:
         "model": args.model,
         "before": _context.moment(args, args.before),
         "empty": args.empty,
+        "unsent": args.unsent,
     }
     with Store.open(_context.database_path(args), read_only=args.dry_run, create=False) as store:
         planned = store.prune(**filters, dry_run=True)

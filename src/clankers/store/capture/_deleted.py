@@ -1,0 +1,61 @@
+"""Tombstones: what was deleted on purpose, here or elsewhere."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from clankers.store.capture._layout import NUMBER
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import apsw
+
+
+def let_import(connection: apsw.Connection, table: str, record_id: str) -> None:
+    """Lets imports bring a record back, as one that only goes on under another id."""
+    connection.execute(
+        "UPDATE sync_deleted SET importable = 1 WHERE tbl = ? AND id = ?",
+        (NUMBER[table], record_id),
+    )
+
+
+def let_import_session(connection: apsw.Connection, session_id: str) -> None:
+    """The same for a session and for what belongs to it, whose ids begin with its own."""
+    connection.execute(
+        "UPDATE sync_deleted SET importable = 1"
+        " WHERE (tbl = 0 AND id = ?1) OR (tbl > 0 AND id > ?1 || ':' AND id < ?1 || ';')",
+        (session_id,),
+    )
+
+
+def note_purged(connection: apsw.Connection, after: int) -> None:
+    """Tombstones made after a number of `sequence` erase wherever they arrive."""
+    connection.execute("UPDATE sync_deleted SET purge = 1 WHERE seq > ?", (after,))
+
+
+def sequence(connection: apsw.Connection) -> int:
+    """The number of the newest change."""
+    return int(connection.execute("SELECT seq FROM sync_core").get)
+
+
+def has_deleted(connection: apsw.Connection) -> bool:
+    """Whether anything but sessions was ever deleted."""
+    return bool(connection.execute("SELECT EXISTS (SELECT 1 FROM sync_deleted WHERE tbl > 0)").get)
+
+
+def deleted_sessions(connection: apsw.Connection) -> dict[str, int]:
+    """Session id -> when it was deleted, in epoch ms."""
+    return dict(
+        connection.execute("SELECT id, at FROM sync_deleted WHERE tbl = 0 AND NOT importable")
+    )
+
+
+def deleted(connection: apsw.Connection, table: str, ids: Iterable[str]) -> dict[str, int]:
+    """Those of the records that were deleted, and when."""
+    query = (
+        "SELECT d.id, d.at FROM json_each(?) j"
+        " CROSS JOIN sync_deleted d ON d.tbl = ? AND d.id = j.value WHERE NOT d.importable"
+    )
+    return dict(connection.execute(query, (json.dumps(list(ids)), NUMBER[table])))

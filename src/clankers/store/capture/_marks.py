@@ -1,0 +1,162 @@
+"""Side rows for new rows, and writes that nobody is to hear of."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from functools import cache
+
+from clankers.store.capture._layout import (
+    AUTHOR_BITS,
+    NUMBER,
+    SYNCED,
+    TABLES,
+    UPDATE_TRIGGERS,
+    WALL,
+    event_time,
+)
+
+TYPE_CHECKING = False  # typing itself is slow to import, and every writer comes by here
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import apsw
+
+_CHUNK = 50_000
+_MARKS = ", ".join(f"m_{table}" for table in TABLES)
+_TOPS = ", ".join(f"(SELECT max(n) FROM {table})" for table in TABLES)
+_CLOCK = f"(SELECT max(clock_floor, {WALL} + clock_offset) FROM sync_core)"
+
+
+def is_capturing(connection: apsw.Connection) -> bool:
+    """Whether a server was ever configured; only then rows get stamps."""
+    return bool(connection.execute("SELECT capturing FROM sync_core").get)
+
+
+def begin(connection: apsw.Connection) -> None:
+    """From now on changes are noted, whether sync runs or not; the caller has a transaction."""
+    if not is_capturing(connection):
+        connection.execute(UPDATE_TRIGGERS)
+        connection.execute("UPDATE sync_core SET capturing = 1")
+
+
+def note_new(
+    connection: apsw.Connection, *, by_event: bool = False, most: int | None = None
+) -> bool:
+    """Stamps and queues the rows above the marks; False when more than `most` of a table are left.
+
+    The caller has a transaction open. With `by_event` a row is as old as what it tells of,
+    which is how imports are stamped; else it is said now.
+    """
+    row = connection.execute(f"SELECT capturing, {_MARKS}, {_TOPS} FROM sync_core").get
+    if not row[0]:
+        return True
+    marks, tops = row[1 : len(TABLES) + 1], row[len(TABLES) + 1 :]
+    new = {
+        table: (mark, top)
+        for table, mark, top in zip(TABLES, marks, tops, strict=True)
+        if (top or 0) > mark
+    }
+    if not new:
+        return True
+    connection.execute("UPDATE sync_core SET seq = seq + 1")
+    has_deleted = connection.execute("SELECT EXISTS (SELECT 1 FROM sync_deleted)").get
+    is_done = True
+    for table, (mark, top) in new.items():
+        upto = top if most is None else min(top, mark + most)
+        is_done &= upto == top
+        connection.execute(
+            _note_sql(table, by_event=by_event, revives=bool(has_deleted)), (mark, upto)
+        )
+        if has_deleted:
+            connection.execute(_said_whole_sql(table), (mark, upto))
+            connection.execute(_revived_sql(table), (mark, upto))
+        connection.execute(f"UPDATE sync_core SET m_{table} = ?", (upto,))
+    return is_done
+
+
+def note_chunk(connection: apsw.Connection) -> bool:
+    """The first noting of rows that were there before sync, by their own times; False when more are left."""
+    return note_new(connection, by_event=True, most=_CHUNK)
+
+
+@contextmanager
+def by_event(connection: apsw.Connection) -> Iterator[None]:
+    """What is written inside is as old as what it tells of; the caller has a transaction."""
+    if not is_capturing(connection):
+        yield
+        return
+    # What others inserted before is theirs, and new.
+    note_new(connection)
+    connection.execute("UPDATE sync_core SET import = 1")
+    yield
+    note_new(connection, by_event=True)
+    connection.execute("UPDATE sync_core SET import = 0")
+
+
+@contextmanager
+def quietly(connection: apsw.Connection) -> Iterator[None]:
+    """What is written inside is no change that anybody made: it is neither stamped nor queued.
+
+    The caller has a transaction open, and gives its new rows their side rows; those without
+    have never been said.
+    """
+    note_new(connection)
+    connection.execute("UPDATE sync_core SET quiet = quiet + 1")
+    yield
+    if is_capturing(connection):
+        for table in TABLES:
+            connection.execute(
+                f"INSERT INTO sync_{table}(n, at, by)"
+                f" SELECT n, 0, 0 FROM {table} WHERE n > (SELECT m_{table} FROM sync_core)"
+                " ON CONFLICT(n) DO NOTHING"
+            )
+            connection.execute(
+                f"UPDATE sync_core SET m_{table} ="
+                f" max(m_{table}, coalesce((SELECT max(n) FROM {table}), 0))"
+            )
+    connection.execute("UPDATE sync_core SET quiet = quiet - 1")
+
+
+@cache
+def _note_sql(table: str, *, by_event: bool, revives: bool) -> str:
+    when = event_time(table, "t.", _CLOCK) if by_event else _CLOCK
+    queued = "(SELECT seq FROM sync_core)"
+    if table == "sessions":
+        when = f"iif(t.placeholder, 0, {when})"
+        queued = f"iif(t.placeholder, NULL, {queued})"
+    join = ""
+    if revives:
+        join = f" LEFT JOIN sync_deleted d ON d.tbl = {NUMBER[table]} AND d.id = t.id"
+        living = f"max({when}, coalesce(d.at + 1, 0))"
+        when = f"iif(t.placeholder, 0, {living})" if table == "sessions" else living
+    return (
+        f"INSERT INTO sync_{table}(n, at, by, seq, first)"
+        f" SELECT t.n, {when}, (SELECT author FROM sync_core), {queued}, {queued}"
+        f" FROM {table} t{join} WHERE t.n > ? AND t.n <= ? ON CONFLICT(n) DO NOTHING"
+    )
+
+
+@cache
+def _said_whole_sql(table: str) -> str:
+    """A record that comes back after its deletion says of every field what it is now, empty ones too."""
+    stamp = f"(s.at << {AUTHOR_BITS}) | s.by"
+    every = ", ".join(f"s_{name}" for name in SYNCED[table])
+    stamps = ", ".join(stamp for _name in SYNCED[table])
+    return (
+        f"INSERT INTO sync_{table}_fields(n, base, {every})"
+        f" SELECT s.n, {stamp}, {stamps} FROM sync_{table} s JOIN {table} t ON t.n = s.n"
+        f" JOIN sync_deleted d ON d.tbl = {NUMBER[table]} AND d.id = t.id"
+        " WHERE s.n > ? AND s.n <= ? AND s.at > 0 ON CONFLICT(n) DO NOTHING"
+    )
+
+
+@cache
+def _revived_sql(table: str) -> str:
+    """What lives again needs no tombstone, for all its fields are newer; what was purged does."""
+    is_real = " AND NOT placeholder" if table == "sessions" else ""
+    return (
+        "UPDATE sync_deleted SET seq = NULL, first = NULL, state = NULL"
+        f" WHERE tbl = {NUMBER[table]} AND NOT purge AND first IS NOT NULL"
+        f" AND id IN (SELECT id FROM {table} WHERE n > ? AND n <= ?{is_real})"
+    )
