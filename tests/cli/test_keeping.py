@@ -44,7 +44,7 @@ class TestBackup:
         copy = tmp_path / "copy.db"
         done = cli("--db", database, "backup", "create", copy)
         assert done.code == 0
-        assert re.fullmatch(rf"{re.escape(str(copy))}  [0-9.]+ KB\n", done.out)
+        assert re.fullmatch(rf"{re.escape(str(copy))}  [0-9.]+ [KM]B\n", done.out)
         assert ids(copy) == ids(database)
 
     def test_without_a_path(self, cli: Cli, database: Path) -> None:
@@ -66,7 +66,7 @@ class TestVacuum:
     def test_before_and_after(self, cli: Cli, database: Path) -> None:
         """Both sizes, of the file with its log."""
         done = cli("--db", database, "vacuum")
-        assert re.fullmatch(r"[0-9.]+ [KM]B before, [0-9.]+ KB after\n", done.out)
+        assert re.fullmatch(r"[0-9.]+ [KM]B before, [0-9.]+ [KM]B after\n", done.out)
         found = json.loads(cli("--db", database, "vacuum", "--json").out)
         assert found["after"] == database.stat().st_size
         assert found["is_complete"] is True

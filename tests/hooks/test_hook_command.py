@@ -137,7 +137,7 @@ def test_a_database_that_is_not_there_yet(home: Path, state: str) -> None:
     path = home / ".local" / "share" / "clankers" / "clankers.db"
     if state == "older":
         with Store.open() as store:
-            store.connection.execute("DELETE FROM schema_migrations WHERE version = 3")
+            store.connection.execute("DELETE FROM schema_migrations WHERE version = 4")
     before = path.read_bytes() if path.exists() else None
     hook(event("SessionStart"))
     assert (path.read_bytes() if path.exists() else None) == before

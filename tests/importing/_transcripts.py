@@ -15,7 +15,7 @@ OTHER_SESSION = "0b7f7f3e-0000-4000-8000-000000000002"
 
 # What is an import's own, or only the order in which rows were made.
 _OWN_COLUMNS = {"n", "imported_at", "origin_device"}
-_OWN_TABLES = {"device", "schema_migrations", "sqlite_sequence"}
+_OWN_TABLES = {"device", "sync_author", "schema_migrations", "sqlite_sequence"}
 # The search index is built in the order in which rows came; `check_index` says whether it is right.
 _INDEXES = ("message_search", "tool_search", "search_")
 

@@ -242,7 +242,7 @@ class TestOtherFiles:
     def test_a_damaged_archive(self, path: Path) -> None:
         """Pages that make no sense are named so while reading, and when the schema is read."""
         with Store.open(path) as store:
-            store.upsert_many([make_session(), *(make_message(n) for n in range(2_000))])
+            store.upsert_many([make_session(), *(make_message(n) for n in range(8_000))])
         whole = path.read_bytes()
         half = len(whole) // 32_768 * 16_384
         path.write_bytes(whole[:half] + b"\xff" * (len(whole) - half))
@@ -263,7 +263,7 @@ def add_color(connection: apsw.Connection) -> None:
     connection.execute("ALTER TABLE sessions ADD COLUMN color TEXT")
 
 
-NEXT = Migration(4, "colors", "ALTER TABLE sessions ADD COLUMN color TEXT", add_color)
+NEXT = Migration(5, "colors", "ALTER TABLE sessions ADD COLUMN color TEXT", add_color)
 
 
 class TestOlder:
@@ -276,7 +276,7 @@ class TestOlder:
                 ("session-1", None)
             ]
             recorded = upgraded.execute("SELECT version, description FROM schema_migrations")
-            assert recorded.fetchall()[-1] == (4, "colors")
+            assert recorded.fetchall()[-1] == (5, "colors")
             assert upgraded.pragma("foreign_keys") == 1
         (copy,) = (path.parent / "backups").iterdir()
         with Store.open(copy, read_only=True) as before:
@@ -292,7 +292,7 @@ class TestOlder:
 
         with Store.open(path) as store:
             store.upsert_many([make_session(), make_message()])
-        broken = Migration(4, "broken", "", fail)
+        broken = Migration(5, "broken", "", fail)
         with pytest.raises(StoreError, match="no such table: nowhere"):
             open_current(path, migrations=(*MIGRATIONS, NEXT, broken))
         with Store.open(path) as store:

@@ -12,7 +12,7 @@ import apsw
 
 from clankers.query._refusals import NAMING_PRAGMAS, READABLE_PRAGMAS
 from clankers.query._scope import Scope, statement_at
-from clankers.store._schema import INTERNAL_TABLES
+from clankers.store._schema import INTERNAL_TABLES, SIDE_TABLES
 
 TYPE_CHECKING = False  # typing itself is slow to import
 
@@ -119,7 +119,8 @@ class Completer:
         if version == self._version:
             return
         self._version = version
-        tables = [str(name) for (name,) in self._connection.execute(_TABLES)]
+        names = (str(name) for (name,) in self._connection.execute(_TABLES))
+        tables = [name for name in names if name not in SIDE_TABLES]
         # The user's before ours, sessions before session_errors.
         self._tables = sorted(
             tables, key=lambda name: (name in INTERNAL_TABLES, name.replace("_", "~"))

@@ -12,6 +12,7 @@ from difflib import SequenceMatcher
 import apsw
 
 from clankers.formats import display_width, visible
+from clankers.store._schema import SIDE_TABLES
 
 TYPE_CHECKING = False  # typing itself is slow to import
 
@@ -86,7 +87,7 @@ def _likeness(wrong: str, name: str) -> float:
 
 
 def _for_table(connection: apsw.Connection, _sql: str, wrong: str, _offset: int | None) -> str:
-    tables = list(_read_schema(connection))
+    tables = [name for name in _read_schema(connection) if name not in SIDE_TABLES]
     name = wrong.rpartition(".")[2]
     return _did_you_mean(nearest(name, [*tables, *_MORE_TABLES])) or _listing(
         "the tables are", tables

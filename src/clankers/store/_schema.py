@@ -116,11 +116,17 @@ COLUMNS = {
 }
 # What syncs: these and what was used.
 _SYNCED = (*COLUMNS, "usage")
-# What clankers keeps for itself: no user's script changes a row of these by accident.
-INTERNAL_TABLES = frozenset(
+# What sync notes beside them; views say what it means.
+SIDE_TABLES = frozenset(
     {
         *(f"sync_{table}" for table in (*_SYNCED, "core", "author", "deleted", "aside")),
         *(f"sync_{table}_fields" for table in _SYNCED),
+    }
+)
+# What clankers keeps for itself: no user's script changes a row of these by accident.
+INTERNAL_TABLES = frozenset(
+    {
+        *SIDE_TABLES,
         *(
             f"{index}_{part}"
             for index in ("message_search", "tool_search")

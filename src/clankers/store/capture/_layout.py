@@ -87,7 +87,7 @@ CREATE TABLE sync_deleted(
   project TEXT,
   PRIMARY KEY (tbl, id)
 ) WITHOUT ROWID;
-CREATE INDEX sync_deleted_ready ON sync_deleted(first) WHERE first IS NOT NULL AND state IS NULL;
+CREATE INDEX sync_deleted_queue ON sync_deleted(state, first) WHERE first IS NOT NULL;
 CREATE TABLE sync_aside(
   tbl INTEGER NOT NULL,
   id TEXT NOT NULL,
@@ -110,8 +110,7 @@ CREATE TABLE sync_{table}(
   acked INTEGER,
   edition INTEGER
 );
-CREATE INDEX sync_{table}_ready ON sync_{table}(first) WHERE first IS NOT NULL AND state IS NULL;
-CREATE INDEX sync_{table}_kept ON sync_{table}(state) WHERE state IS NOT NULL;
+CREATE INDEX sync_{table}_queue ON sync_{table}(state, first) WHERE first IS NOT NULL;
 CREATE TABLE sync_{table}_fields(n INTEGER PRIMARY KEY, base INTEGER NOT NULL, {fields});
 """
 _TOLD = "FROM sync_core"
@@ -146,12 +145,12 @@ _NEXT = "UPDATE sync_core SET seq = seq + 1;"
 def _gone(table: str) -> str:
     project = "OLD.project_path" if table == "sessions" else "NULL"
     return (
-        f"INSERT INTO sync_deleted(tbl, id, at, by, seq, first, project)"
+        f"INSERT INTO sync_deleted(tbl, id, at, by, seq, first, importable, project)"
         f" SELECT {NUMBER[table]}, OLD.id, max({_now(table, 'OLD')},"
         f" 1 + coalesce((SELECT at FROM sync_{table} WHERE n = OLD.n), 0)),"
-        f" author, seq, seq, {project} FROM sync_core WHERE 1"
+        f" author, seq, seq, import, {project} FROM sync_core WHERE 1"
         " ON CONFLICT(tbl, id) DO UPDATE SET at = max(excluded.at, at + 1), by = excluded.by,"
-        " purge = 0, importable = 0, seq = excluded.seq, first = coalesce(first, excluded.first), state = NULL,"
+        " purge = 0, importable = excluded.importable, seq = excluded.seq, first = coalesce(first, excluded.first), state = NULL,"
         " project = coalesce(excluded.project, project);"
     )
 

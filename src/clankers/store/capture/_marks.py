@@ -82,10 +82,10 @@ def note_chunk(connection: apsw.Connection) -> bool:
 
 @contextmanager
 def by_event(connection: apsw.Connection) -> Iterator[None]:
-    """What is written inside is as old as what it tells of; the caller has a transaction."""
-    if not is_capturing(connection):
-        yield
-        return
+    """What is written inside is as old as what it tells of; the caller has a transaction.
+
+    What is deleted inside is said again under other ids, and may come again.
+    """
     # What others inserted before is theirs, and new.
     note_new(connection)
     connection.execute("UPDATE sync_core SET import = 1")
