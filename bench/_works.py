@@ -87,6 +87,7 @@ class Bench:
             self._table,
             self._formats,
             self._reports,
+            self._waking,
             self._serving,
         ]
         for work in works:
@@ -261,6 +262,22 @@ class Bench:
             work = f"upserts to the daemon, {connections} clients"
             yield Row(work, rate, "/s", goal=least, goal_is="at least")
             yield Row(f"{work}, p99", last, "ms", goal=50 if least else None, goal_is="at most")
+
+    def _waking(self) -> Iterator[Row]:
+        """Commits of another process: when they are noticed, and what it costs to wait."""
+        commits, polled = (100, 5) if self._quick else (1_000, 20)
+        script: list[str | Path] = [sys.executable, _HERE / "waking.py", self._corpus]
+        found = json.loads(run([*script, str(commits), str(polled)], self._env).out)
+        goals = {"events": (1.5, 0.5), "polling": (600, 0.5)}
+        for way, (soon, cheap) in goals.items():
+            if f"{way}_p50" not in found:
+                self.notes.append("there are no file events here: commits are polled for")
+                continue
+            work = f"commit noticed by {way}"
+            yield Row(f"{work}, p50", found[f"{way}_p50"], "ms", goal=soon, goal_is="at most")
+            yield Row(f"{work}, p99", found[f"{way}_p99"], "ms")
+            yield Row(f"{work}, idle", found[f"{way}_idle"], "% CPU", goal=cheap, goal_is="at most")
+            yield Row(f"{work}, during an import", found[f"{way}_import"], "% CPU")
 
     def _serving(self) -> Iterator[Row]:
         """The web service on files: rows pushed, small batches, many tenants."""

@@ -204,7 +204,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "usage": {*BASE, "models", "store", "times", "formats"},
     "importing": {*BASE, "models", "store", "times", "importers", "usage"},
     "conversation": {"models", "store"},
-    "daemon": {*BASE, "models", "_rpc", "store", "importing", "hooks"},
+    "sync": {*BASE, "_http", "_profile", "_settings", "auth", "models", "store", "wire"},
+    "daemon": {*BASE, "models", "_rpc", "store", "importing", "hooks", "sync"},
     "hooks": {*BASE, "models", "_rpc", "store", "config"},
     "testing": {"models"},
     "doctor": EVERYTHING,
@@ -212,11 +213,11 @@ MAY_IMPORT: dict[str, set[str]] = {
 # Libraries that are slow to import or easy to depend on too much, and the rooms they live in.
 HOMES = {
     # The doctor says which version it is.
-    "apsw": {"store", "query", "usage", "importers", "doctor", "server"},
+    "apsw": {"store", "query", "usage", "importers", "doctor", "server", "sync"},
     "attr": set(),
     "cattrs": {"_codec"},
     "genai_prices": {"usage"},
-    "msgspec": {"importers", "_codec", "daemon", "formats", "server"},
+    "msgspec": {"importers", "_codec", "daemon", "formats", "server", "sync"},
     # `prices update` downloads, a profile may be at an address.
     "requests": {"_http", "_offer", "auth", "usage"},
     "tabulate": {"formats"},
@@ -226,7 +227,7 @@ HOMES = {
     "uvicorn": {"server"},
     "httpx": {"server"},
     "prometheus_client": {"server"},
-    "zstandard": {"importers", "server"},
+    "zstandard": {"importers", "server", "sync"},
 }
 
 

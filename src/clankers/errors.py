@@ -21,6 +21,11 @@
     ├── DaemonError            the daemon cannot start, or does not answer
     ├── AuthError              a credential cannot be used
     │   └── InsecureTransportError  it would travel where others can read it
+    ├── SyncError              sync cannot go on as it is
+    │   ├── SyncBusyError          another process syncs this database
+    │   ├── UnreachableError       the server does not answer now; later it may
+    │   ├── UnauthorizedError      the server does not let us in
+    │   └── PinnedError            the database belongs to another server or tenant
     ├── ServerError            the web service cannot start, or cannot do what it is asked
     │   └── BackendError       a tenant's database
     │       ├── ConstraintError        a statement broke a rule of the schema
@@ -144,6 +149,35 @@ class AuthError(ClankersError):
 
 class InsecureTransportError(AuthError):
     """A secret would go over plain http to another machine; nothing was sent."""
+
+
+class SyncError(ClankersError):
+    """Sync cannot go on as it is; all that waits to be sent is kept."""
+
+
+class SyncBusyError(SyncError):
+    """Another process syncs this database; two at once would only be in each other's way."""
+
+
+class UnreachableError(SyncError):
+    """The server does not answer, is busy or not ready; the same may succeed later.
+
+    Attributes:
+        retry_after: seconds after which the server wants to be asked again; None where it
+            did not say.
+    """
+
+    def __init__(self, message: str, *, hint: str = "", retry_after: float | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.retry_after = retry_after
+
+
+class UnauthorizedError(SyncError):
+    """The server does not let us in: there is no credential, or not the right one."""
+
+
+class PinnedError(SyncError):
+    """The database syncs to one server and tenant, and this is another; nothing was sent."""
 
 
 class ServerError(ClankersError):

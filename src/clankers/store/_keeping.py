@@ -190,6 +190,19 @@ class Keeping(Reads):
                 _purge.erase_words(connection, ids)
             return removal._replace(is_erased=_purge.erase_traces(connection, self.path))
 
+    def erase_traces(self, session_ids: Iterable[str]) -> bool:
+        """Leaves no byte in the file of sessions that are gone; False where it cannot be now.
+
+        Takes as long and as much room as `vacuum`.
+        """
+        from clankers.store import _purge
+
+        connection = self._writing()
+        with translated(self.path), _purge.overwriting(connection):
+            with self.atomic():
+                _purge.erase_words(connection, list(session_ids))
+            return _purge.erase_traces(connection, self.path)
+
     def _named(self, wanted: list[str], *, purge: bool) -> list[str]:
         """The sessions that these ids or beginnings of ids name, and their subagents."""
         from clankers.store import _pruned, _removal

@@ -51,6 +51,15 @@ class Opened:
                 self._device_id = str(self.connection.execute("SELECT id FROM device").get)
         return self._device_id
 
+    def forget_device(self) -> None:
+        """Asks anew for the id, which another one has changed."""
+        self._device_id = None
+
+    @property
+    def is_read_only(self) -> bool:
+        """True when it was opened for reading only."""
+        return self._read_only
+
     @contextmanager
     def atomic(self) -> Iterator[None]:
         """All writes inside become one transaction, or none of them happens.

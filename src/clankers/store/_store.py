@@ -243,6 +243,10 @@ class Store(Keeping):
         with by_event(self._writing()):
             yield
 
+    def refresh_totals(self, session_ids: Iterable[str]) -> None:
+        """Derives counts, tokens and cost of sessions, and leaves their usage as it is."""
+        refresh_sessions(self._writing(), session_ids, dates=False)
+
     # Searching
 
     def search(

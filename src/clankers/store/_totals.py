@@ -67,10 +67,16 @@ def measured_sessions(connection: apsw.Connection, session_ids: list[str]) -> li
     return [str(found) for (found,) in connection.execute(query, (json.dumps(session_ids),))]
 
 
-def refresh_sessions(connection: apsw.Connection, session_ids: Iterable[str]) -> None:
-    """Derives totals anew, and gives usage the time its session began; writes only changes."""
+def refresh_sessions(
+    connection: apsw.Connection, session_ids: Iterable[str], *, dates: bool = True
+) -> None:
+    """Derives totals anew, and gives usage the time its session began; writes only changes.
+
+    Without `dates` usage keeps the time it has, which is what another device said.
+    """
     ids = json.dumps(sorted(session_ids))
     if ids == "[]":
         return
     connection.execute(_DERIVE, (ids,))
-    connection.execute(_DATE_USAGE, (ids,))
+    if dates:
+        connection.execute(_DATE_USAGE, (ids,))

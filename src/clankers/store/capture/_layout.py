@@ -27,8 +27,9 @@ EVENT_TIMES = {
     "compaction_events": ("created_at",),
     "usage": ("occurred_at",),
 }
-# Why a row that waits is not sent: nothing is known that allows it, or a server refused it.
-HELD, ASIDE = 1, 2
+# Why a row is not sent: the rules keep it here, a server refused it, or it stands in the archive
+# because it was deleted elsewhere.
+HELD, ASIDE, DEAD = 1, 2, 3
 # A stamp in one integer: the time above, the number of its author below.
 AUTHOR_BITS = 16
 AUTHOR_MASK = (1 << AUTHOR_BITS) - 1

@@ -1,0 +1,130 @@
+"""Rows that come from elsewhere: what is noted of them. The caller writes quietly."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from clankers.store.capture._layout import DEAD
+from clankers.store.capture._rows import DEFAULTS
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    import apsw
+
+
+def pruned(connection: apsw.Connection) -> dict[str, int]:
+    """Session id -> when it was removed from this database."""
+    return dict(connection.execute("SELECT session_id, pruned_at FROM pruned"))
+
+
+def defaulted(table: str) -> Collection[str]:
+    """The columns that cannot be empty, and have a value nobody said."""
+    return DEFAULTS.get(table, {})
+
+
+def write_status(
+    connection: apsw.Connection, table: str, n: int, hashed: bytes, acked: int, edition: int
+) -> None:
+    """What the server has of a row."""
+    connection.execute(
+        f"UPDATE sync_{table} SET hash = ?, acked = ?, edition = ? WHERE n = ?",
+        (hashed, acked, edition, n),
+    )
+
+
+def forget_status(connection: apsw.Connection, table: str, n: int) -> None:
+    """What the server has of a row is something else."""
+    connection.execute(
+        f"UPDATE sync_{table} SET hash = NULL, acked = NULL, edition = NULL WHERE n = ?", (n,)
+    )
+
+
+def set_dead(connection: apsw.Connection, table: str, ns: Sequence[int], *, is_dead: bool) -> None:
+    """Rows that were deleted elsewhere wait for nothing, until they live again."""
+    chosen = "n IN (SELECT value FROM json_each(?))"
+    if is_dead:
+        connection.execute(
+            f"UPDATE sync_{table} SET seq = NULL, first = NULL, state = {DEAD} WHERE {chosen}",
+            (json.dumps(list(ns)),),
+        )
+    else:
+        connection.execute(
+            f"UPDATE sync_{table} SET state = NULL WHERE state = {DEAD} AND {chosen}",
+            (json.dumps(list(ns)),),
+        )
+
+
+def has_session(connection: apsw.Connection, session_id: str) -> bool:
+    """Whether a row may point to the session, be it a placeholder."""
+    query = "SELECT 1 FROM sessions WHERE id = ?"
+    return connection.execute(query, (session_id,)).get is not None
+
+
+def drop_placeholder(connection: apsw.Connection, session_id: str) -> None:
+    """Takes away a session that nothing was ever said of, and that nothing belongs to."""
+    connection.execute(
+        "DELETE FROM sync_sessions WHERE n IN"
+        " (SELECT n FROM sessions WHERE id = ? AND placeholder)",
+        (session_id,),
+    )
+    connection.execute("DELETE FROM sessions WHERE id = ? AND placeholder", (session_id,))
+
+
+def numbers_of(connection: apsw.Connection, table: str, session_id: str) -> list[int]:
+    """The rows of a session, by number."""
+    rows = connection.execute(f"SELECT n FROM {table} WHERE session_id = ?", (session_id,))
+    return [n for (n,) in rows]
+
+
+def delete_rows(connection: apsw.Connection, table: str, ns: Sequence[int]) -> None:
+    """Takes rows out of a table; what is noted of them stays."""
+    connection.execute(
+        f"DELETE FROM {table} WHERE n IN (SELECT value FROM json_each(?))",
+        (json.dumps(list(ns)),),
+    )
+
+
+def forget_rows(connection: apsw.Connection, table: str, ns: Sequence[int]) -> None:
+    """What is noted of rows that are gone for ever."""
+    for side in (f"sync_{table}", f"sync_{table}_fields"):
+        connection.execute(
+            f"DELETE FROM {side} WHERE n IN (SELECT value FROM json_each(?))",
+            (json.dumps(list(ns)),),
+        )
+
+
+def put_back(
+    connection: apsw.Connection, table: str, columns: Sequence[str], row: Sequence[object]
+) -> None:
+    """Inserts a whole row; a session takes the place of its placeholder, whose children it has."""
+    if table == "sessions":
+        record_id = row[columns.index("id")]
+        connection.execute(
+            "DELETE FROM sync_sessions WHERE n IN"
+            " (SELECT n FROM sessions WHERE id = ? AND placeholder)",
+            (record_id,),
+        )
+        connection.execute(
+            f"UPDATE sessions SET ({', '.join(columns)}) = ({', '.join('?' * len(columns))})"
+            " WHERE id = ? AND placeholder",
+            (*row, record_id),
+        )
+        if connection.changes():
+            return
+    connection.execute(
+        f"INSERT INTO {table}({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})", row
+    )
+
+
+def note_inserted(connection: apsw.Connection, table: str, ns: Sequence[int]) -> None:
+    """Tells the search index of rows below its mark."""
+    if table in ("messages", "tools"):
+        connection.execute(
+            "INSERT INTO search_stale(source, n, first_text, second_text)"
+            " SELECT ?1, value, NULL, NULL FROM json_each(?2)"
+            " WHERE value <= (SELECT n FROM search_mark WHERE source = ?1)"
+            " ON CONFLICT DO NOTHING",
+            (table, json.dumps(list(ns))),
+        )

@@ -1,0 +1,359 @@
+"""Batches: what waits, in the form in which it is sent."""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import msgspec
+from attrs import define, field
+
+from clankers.store.capture import _queue as queue
+from clankers.store.capture._layout import NUMBER, TABLES
+from clankers.store.capture._rows import Local
+from clankers.sync._policy import is_redacted
+from clankers.sync._projects import Projects
+from clankers.sync._titles import whole_titles
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from clankers.store.capture._queue import Waiting
+    from clankers.store.capture._state import Mark
+    from clankers.sync._local import Database
+    from clankers.sync._policy import Policy
+
+MOST_ROWS = 1_000
+MOST_BYTES = 1_000_000
+_ENVELOPE_BYTES = 200
+_SORTED = msgspec.json.Encoder(order="sorted")
+_PLAIN = msgspec.json.Encoder()
+
+
+class Sent(NamedTuple):
+    """One row of a batch; of a tombstone `hash` is None."""
+
+    waiting: Waiting
+    table: str
+    id: str
+    seq: int | None
+    hash: bytes | None = None
+    acked: int = 0
+    edition: int = 0
+
+
+@define
+class Batch:
+    """What goes in one request.
+
+    Attributes:
+        body: the JSON, not packed.
+        sent: its rows, and its tombstones.
+        marks: the marks it carries.
+        is_alone: a single row, without its session, to find out whether it is taken.
+    """
+
+    body: bytes
+    sent: list[Sent]
+    marks: list[Mark]
+    is_alone: bool = False
+
+
+@define
+class Record:
+    """A row on its way out.
+
+    Attributes:
+        fields: what is sent of it, clean; all of it, also where only a part will go.
+        stamps: those of the fields.
+    """
+
+    local: Local
+    waiting: Waiting
+    fields: dict[str, Any]
+    stamps: dict[str, int]
+    hash: bytes = b""
+    changes: dict[str, Any] | None = field(default=None)
+
+
+class Outgoing:
+    """Makes batches of what waits in a database, under the rules of a policy."""
+
+    def __init__(self, database: Database, policy: Policy) -> None:
+        self._database = database
+        self._policy = policy
+        self._projects = Projects(database)
+        self._edition = database.edition
+
+    def batch(
+        self,
+        busy: Sequence[Waiting],
+        *,
+        most: int = MOST_ROWS,
+        is_alone: bool = False,
+    ) -> Batch | None:
+        """The next batch; None when nothing is ready that is not `busy`.
+
+        Rows that need not be sent, or must not, are found on the way: the first go from the
+        queue, the others are held.
+        """
+        self._edition = self._database.edition
+        while picked := queue.pick(self._database.connection, most, busy):
+            records = self._read(picked, busy, is_alone=is_alone)
+            self._finish(records)
+            fresh = [one for one in records if not self._is_known(one)]
+            self._drop([one for one in records if self._is_known(one)])
+            deletes = [one for one in picked if one.is_delete]
+            if fresh or deletes:
+                return self._packed(fresh, deletes, is_alone=is_alone)
+        return None
+
+    def preview(self, most: int) -> list[tuple[str, dict[str, Any]]]:
+        """Table and record of what would leave next, exactly as it would."""
+        picked = queue.pick(self._database.connection, most, ())
+        records = self._read(picked, (), is_alone=False, changes_nothing=True)
+        self._finish(records)
+        shown = [
+            (one.local.table, self._written(one)) for one in records if not self._is_known(one)
+        ]
+        return shown + [
+            ("deletes", one) for one in self._tombstones([p for p in picked if p.is_delete])[0]
+        ]
+
+    def hashes(self, locals_: Sequence[Local]) -> list[bytes]:
+        """What the hashes of rows would be if they were sent now."""
+        records = [self._record(one, _nobody(one)) for one in locals_]
+        self._finish(records)
+        return [one.hash for one in records]
+
+    # Reading
+
+    def _read(
+        self,
+        picked: Sequence[Waiting],
+        busy: Sequence[Waiting],
+        *,
+        is_alone: bool,
+        changes_nothing: bool = False,
+    ) -> list[Record]:
+        """The rows that were picked, as far as they fit a batch, sessions first."""
+        by_table: dict[str, list[Waiting]] = {}
+        for one in picked:
+            if not one.is_delete:
+                by_table.setdefault(TABLES[one.table], []).append(one)
+        if not is_alone:
+            self._add_sessions(by_table, busy)
+        records: list[Record] = []
+        room = MOST_BYTES
+        for table in sorted(by_table, key=NUMBER.__getitem__):
+            found, room = self._read_table(
+                table, by_table[table], room, is_first=not records, changes_nothing=changes_nothing
+            )
+            records += found
+        return records
+
+    def _add_sessions(self, by_table: dict[str, list[Waiting]], busy: Sequence[Waiting]) -> None:
+        """A row does not go before its session, as long as that waits itself."""
+        sessions = by_table.get("sessions", [])
+        there = {one.key for one in sessions}
+        there.update(one.key for one in busy if one.table == NUMBER["sessions"])
+        for table, waiting in list(by_table.items()):
+            if table != "sessions":
+                ns = [int(one.key) for one in waiting]
+                for one in queue.pending_sessions(self._database.connection, table, ns):
+                    if one.key not in there:
+                        there.add(one.key)
+                        sessions.append(one)
+        if sessions:
+            by_table["sessions"] = sessions
+
+    def _read_table(
+        self,
+        table: str,
+        waiting: Sequence[Waiting],
+        room: int,
+        *,
+        is_first: bool,
+        changes_nothing: bool,
+    ) -> tuple[list[Record], int]:
+        by_n = {int(one.key): one for one in waiting}
+        records: list[Record] = []
+        held: list[int] = []
+        for local in self._database.numbered(table, list(by_n)):
+            if self._is_held(local):
+                held.append(local.n)
+                continue
+            size = _ENVELOPE_BYTES + sum(len(x) for x in local.values if isinstance(x, str))
+            if size > room and not (is_first and not records):
+                break
+            room -= size
+            records.append(self._record(local, by_n[local.n]))
+        if held and not changes_nothing:
+            with self._database.store.atomic():
+                queue.hold(self._database.connection, table, held)
+        return records, room
+
+    def _is_held(self, local: Local) -> bool:
+        return bool(self._policy.exclude) and self._policy.keeps_back(self._projects.of(local))
+
+    def _record(self, local: Local, waiting: Waiting) -> Record:
+        allowed = self._policy.allows(local.table)
+        stamps = {name: one for name, one in local.stamps().items() if name in allowed}
+        values = local.fields()
+        return Record(local, waiting, {name: values[name] for name in stamps}, stamps)
+
+    def _finish(self, records: Sequence[Record]) -> None:
+        """Takes secrets out of all records at once, and hashes what is left."""
+        places: list[tuple[dict[str, Any], str]] = []
+        texts: list[str] = []
+        for one in records:
+            table = one.local.table
+            for name, value in one.fields.items():
+                if type(value) is str and is_redacted(table, name):
+                    places.append((one.fields, name))
+                    texts.append(value)
+        cut = whole_titles(self._database, records)
+        for (fields, name), text, clean in zip(
+            places, texts, self._policy.clean(texts), strict=True
+        ):
+            if clean is not text:
+                fields[name] = clean
+        for record, text, length in cut:
+            record.fields["title"] = self._policy.clean([text])[0][:length]
+        for one in records:
+            one.hash = _hash(one.local.table, one.local.id, one.fields)
+            one.changes = self._changes(one)
+
+    # What is sent of a record
+
+    def _is_known(self, record: Record) -> bool:
+        """Whether the server has all of it, in the same words and with the same stamps."""
+        local = record.local
+        return (
+            not record.fields
+            or (
+                local.hash == record.hash
+                and local.edition == self._edition
+                and self._newest(record.stamps) == local.acked
+            )
+            or local.is_placeholder
+        )
+
+    def _newest(self, stamps: dict[str, int]) -> int:
+        distinct = set(stamps.values())
+        if len(distinct) == 1:
+            return distinct.pop()
+        return max(distinct, key=self._database.authors.unpack, default=0)
+
+    def _changes(self, record: Record) -> dict[str, Any] | None:
+        """The fields that changed since the server acknowledged the record; None for all of it."""
+        local = record.local
+        if (
+            local.hash is None
+            or local.acked is None
+            or local.edition != self._edition
+            or local.table == "usage"
+        ):
+            return None
+        unpack = self._database.authors.unpack
+        acked = unpack(local.acked)
+        return {
+            name: record.fields[name]
+            for name, one in record.stamps.items()
+            if name == "created_at" or unpack(one) > acked
+        }
+
+    def _written(self, record: Record) -> dict[str, Any]:
+        """The record as the wire has it."""
+        said = record.fields if record.changes is None else record.changes
+        stamps = {name: record.stamps[name] for name in said}
+        newest = self._newest(stamps)
+        at, device, edition = self._database.authors.unpack(newest)
+        stamp: dict[str, Any] = {"changed_at": at, "device_id": device, "edition": edition}
+        other = {
+            name: self._database.authors.unpack(one)
+            for name, one in stamps.items()
+            if one != newest
+        }
+        if other:
+            stamp["at"] = other
+        if record.changes is None:
+            return {"id": record.local.id, **said, **stamp}
+        base = (record.local.hash or b"").hex()
+        return {"id": record.local.id, "base": base, "changes": said, **stamp}
+
+    # Packing
+
+    def _packed(
+        self, records: Sequence[Record], deletes: Sequence[Waiting], *, is_alone: bool
+    ) -> Batch:
+        state = self._database.state
+        marks = [one for one in [state.mark, *state.unproved] if one is not None]
+        body: dict[str, Any] = {
+            "batch_id": uuid.uuid4().hex,
+            "device_id": self._database.store.device_id,
+            "store": state.store,
+            "marks": marks,
+        }
+        sent = []
+        for one in records:
+            local = one.local
+            body.setdefault(local.table, []).append(self._written(one))
+            acked = self._newest(one.stamps)
+            sent.append(
+                Sent(
+                    one.waiting,
+                    local.table,
+                    local.id,
+                    local.seq,
+                    one.hash,
+                    acked,
+                    self._edition,
+                )
+            )
+        tombstones, dead = self._tombstones(deletes)
+        if tombstones:
+            body["deletes"] = tombstones
+        return Batch(_PLAIN.encode(body), sent + dead, marks, is_alone)
+
+    def _tombstones(self, deletes: Sequence[Waiting]) -> tuple[list[dict[str, Any]], list[Sent]]:
+        written, sent = [], []
+        for one in deletes:
+            table, record_id = TABLES[-1 - one.table], str(one.key)
+            found = self._database.tombstones(table, [record_id]).get(record_id)
+            if found is None:
+                continue
+            at, device, edition = self._database.authors.unpack(found.at)
+            written.append(
+                {
+                    "table": table,
+                    "id": record_id,
+                    "changed_at": at,
+                    "device_id": device,
+                    "edition": edition,
+                    "purge": found.purge,
+                }
+            )
+            sent.append(Sent(one, table, record_id, found.seq))
+        return written, sent
+
+    def _drop(self, records: Iterable[Record]) -> None:
+        by_table: dict[str, list[int]] = {}
+        for one in records:
+            by_table.setdefault(one.local.table, []).append(one.local.n)
+        if by_table:
+            with self._database.store.atomic():
+                for table, ns in by_table.items():
+                    queue.drop(self._database.connection, table, ns)
+
+
+def _hash(table: str, record_id: str, fields: dict[str, Any]) -> bytes:
+    """That of `wire.record_hash`, quickly: known fields are texts and integers only."""
+    import hashlib
+
+    said = {name: value for name, value in fields.items() if value is not None}
+    return hashlib.sha256(_SORTED.encode([table, record_id, said])).digest()
+
+
+def _nobody(local: Local) -> Waiting:
+    return queue.Waiting(local.first or 0, NUMBER[local.table], local.n)

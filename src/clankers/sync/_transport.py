@@ -1,0 +1,254 @@
+"""The requests of the protocol, and what their answers mean."""
+
+from __future__ import annotations
+
+import json
+import threading
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import msgspec
+import zstandard
+from attrs import frozen
+
+from clankers import _http, errors, wire
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    import requests
+    from requests.auth import AuthBase
+
+    from clankers.store.capture._state import Mark
+
+T = TypeVar("T")
+_ZSTD_LEVEL = 3
+# Smaller bodies are not worth packing.
+_PACKED_FROM = 512
+_BUSY = frozenset({408, 425, 429, 502, 503, 504})
+_NOT_LET_IN = frozenset({401, 403})
+_REFUSED = frozenset({400, 413, 422, 500})
+
+
+class BatchRefusedError(errors.SyncError):
+    """The server takes a batch as little as any that is like it.
+
+    Attributes:
+        status: its HTTP status.
+        code: what it calls the reason.
+    """
+
+    def __init__(self, message: str, *, status: int, code: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+
+
+class ConflictError(errors.SyncError):
+    """The server's history or clock is not what this side thinks.
+
+    Attributes:
+        reason: ``store_changed``, ``batch_reused`` or ``clock_ahead``.
+        store: the store there is now.
+        server_time: the server's clock, in epoch ms.
+    """
+
+    def __init__(self, message: str, *, reason: str, store: str | None, server_time: int) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.store = store
+        self.server_time = server_time
+
+
+@frozen
+class Reply:
+    """The answer to a batch."""
+
+    store: str
+    mark: Mark
+    clock: int
+    rejected: list[wire.Rejection]
+
+
+@frozen
+class Page:
+    """Some changes, the oldest first."""
+
+    changes: list[dict[str, Any]]
+    next: int
+    more: bool
+    store: str
+    mark: Mark
+    clock: int
+
+
+@frozen
+class ServerStatus:
+    """What a server says of the tenant."""
+
+    tenant: str
+    store: str
+    counts: dict[str, int]
+
+
+class Transport:
+    """Speaks to one server. May be used by several threads at once."""
+
+    def __init__(self, endpoint: str, auth: AuthBase) -> None:
+        self.endpoint = endpoint.rstrip("/")
+        self._auth = auth
+        self._own = threading.local()
+        self._packs_zstd = True
+
+    def status(self) -> ServerStatus:
+        """The tenant that the credential is for, its store, and how much it has."""
+        said = self._get("/sync/status")
+        return _structured(
+            lambda: ServerStatus(str(said["tenant"]), str(said["store"]), dict(said["counts"]))
+        )
+
+    def version(self) -> str | None:
+        """The server's version; None where it does not feel well or says none."""
+        try:
+            answer = _http.exchange(self._session(), "GET", f"{self.endpoint}/health")
+            said = json.loads(answer.body)
+            return str(said["version"]) if said["status"] == "healthy" else None
+        except (errors.ClankersError, ValueError, LookupError, TypeError):
+            return None
+
+    def push(self, body: bytes) -> Reply:
+        """Sends a batch.
+
+        Raises:
+            UnreachableError: there was no answer, or one that asks for patience.
+            UnauthorizedError: the credential is no good.
+            BatchRefusedError: the batch as a whole is not taken.
+            ConflictError: the two sides must agree anew first.
+        """
+        answer = self._post(body)
+        if answer.status == _UNSUPPORTED and self._packs_zstd:
+            self._packs_zstd = False
+            answer = self._post(body)
+        said = self._said(answer, "/sync/batch")
+        return _structured(
+            lambda: Reply(
+                str(said["store"]),
+                wire.read_mark(said["mark"]),
+                int(said["clock"]),
+                [_rejection(one) for one in said["rejected"]],
+            )
+        )
+
+    def changes(self, after: int, limit: int, *, store: str | None, marks: Sequence[Mark]) -> Page:
+        """A page of what changed on the server after a revision.
+
+        Raises:
+            UnreachableError, UnauthorizedError, ConflictError: as `push`.
+        """
+        query = {"after": after, "limit": limit}
+        if store is not None:
+            query |= {"store": store, "marks": msgspec.json.encode(marks).decode()}
+        said = self._get("/sync/changes", query)
+        return _structured(
+            lambda: Page(
+                list(said["changes"]),
+                int(said["next"]),
+                bool(said["more"]),
+                str(said["store"]),
+                wire.read_mark(said["mark"]),
+                int(said["clock"]),
+            )
+        )
+
+    def _get(self, path: str, query: Any = None) -> Any:
+        from urllib.parse import urlencode
+
+        asked = f"?{urlencode(query)}" if query else ""
+        answer = _http.exchange(self._session(), "GET", f"{self.endpoint}{path}{asked}")
+        return self._said(answer, path)
+
+    def _post(self, body: bytes) -> _http.Answer:
+        headers = {"Content-Type": "application/json"}
+        if len(body) >= _PACKED_FROM:
+            body, headers["Content-Encoding"] = self._packed(body)
+        url = f"{self.endpoint}/sync/batch"
+        return _http.exchange(self._session(), "POST", url, body=body, headers=headers)
+
+    def _packed(self, body: bytes) -> tuple[bytes, str]:
+        if not self._packs_zstd:
+            import gzip
+
+            return gzip.compress(body, 6), "gzip"
+        # A compressor that two threads share ends the process.
+        if not hasattr(self._own, "compressor"):
+            self._own.compressor = zstandard.ZstdCompressor(level=_ZSTD_LEVEL)
+        packed: bytes = self._own.compressor.compress(body)
+        return packed, "zstd"
+
+    def _session(self) -> requests.Session:
+        if not hasattr(self._own, "session"):
+            self._own.session = _http.session(self._auth)
+        session: requests.Session = self._own.session
+        return session
+
+    def _said(self, answer: _http.Answer, path: str) -> Any:
+        """The JSON of an answer; everything but 200 is raised."""
+        url = f"{self.endpoint}{path}"
+        if answer.status == _OK:
+            try:
+                return msgspec.json.decode(answer.body)
+            except msgspec.DecodeError as problem:
+                raise errors.UnreachableError(
+                    f"{url} answers what is no JSON: {problem}",
+                    hint="is this the address of a clankers server?",
+                ) from None
+        code, message, details = _problem(answer.body)
+        said = f"{url} answers {answer.status} {code}: {message}".rstrip(": ")
+        if answer.status in _BUSY:
+            raise errors.UnreachableError(said, retry_after=answer.retry_after)
+        if answer.status in _NOT_LET_IN:
+            raise errors.UnauthorizedError(
+                said, hint="'clankers-cli token set' sets another token for this server"
+            )
+        if answer.status == _CONFLICT:
+            raise ConflictError(
+                said,
+                reason=str(details.get("reason")),
+                store=details.get("store"),
+                server_time=int(details.get("server_time") or 0),
+            )
+        if answer.status in _REFUSED:
+            raise BatchRefusedError(said, status=answer.status, code=code)
+        raise errors.SyncError(said, hint="is this the address of a clankers server?")
+
+
+_OK, _CONFLICT, _UNSUPPORTED = 200, 409, 415
+
+
+def _problem(body: bytes) -> tuple[str, str, dict[str, Any]]:
+    """Code, message and details of an error; empty where a machine in between made it."""
+    try:
+        error = json.loads(body)["error"]
+        details = error.get("details") or {}
+        return (
+            str(error["code"]),
+            str(error["message"]),
+            details if isinstance(details, dict) else {},
+        )
+    except (ValueError, LookupError, TypeError, AttributeError):
+        return "", "", {}
+
+
+def _rejection(said: Any) -> wire.Rejection:
+    return wire.Rejection(
+        str(said["table"]), str(said["id"]), str(said["code"]), str(said["message"])
+    )
+
+
+def _structured(build: Callable[[], T]) -> T:
+    try:
+        return build()
+    except (LookupError, TypeError, ValueError) as problem:
+        raise errors.UnreachableError(
+            f"the answer is not what the protocol says: {problem!r}",
+            hint="is this the address of a clankers server?",
+        ) from None
