@@ -9,10 +9,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from clankers.sync._exchange import Progress
     from clankers.sync._manager import Pending, SyncManager
     from clankers.sync._policy import Policy
     from clankers.sync._pull import Pulled
-    from clankers.sync._push import Progress
     from clankers.sync._status import SyncStatus
     from clankers.sync.redaction import redact
 else:
@@ -23,7 +23,7 @@ else:
         {
             "Pending": "_manager",
             "Policy": "_policy",
-            "Progress": "_push",
+            "Progress": "_exchange",
             "Pulled": "_pull",
             "SyncManager": "_manager",
             "SyncStatus": "_status",

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
 from clankers import wire
 from clankers.store.capture import _queue as queue
-from clankers.store.capture._layout import AUTHOR_BITS, AUTHOR_MASK, NUMBER, SYNCED, TABLES
+from clankers.store.capture._layout import AUTHOR_BITS, AUTHOR_MASK, NUMBER, SYNCED, TABLES, WALL
 from clankers.store.capture._rows import each_noted
 from clankers.store.capture._state import change_state
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    import apsw
 
     from clankers.store.capture._rows import Local
     from clankers.store.capture._state import Mark
@@ -82,8 +83,13 @@ def correct_clock(database: Database, server_time: int) -> None:
         clock_floor=min(state.clock_floor, server_time)
         if state.clock_floor > bound
         else state.clock_floor,
-        clock_offset=server_time - time.time_ns() // 1_000_000,
+        clock_offset=server_time - wall_clock(connection),
     )
+
+
+def wall_clock(connection: apsw.Connection) -> int:
+    """The clock of this machine as changes are stamped with it, in epoch ms, not corrected."""
+    return int(connection.execute(f"SELECT {WALL}").get)
 
 
 def adopt_policy(database: Database, policy: Policy, outgoing: Outgoing) -> bool:

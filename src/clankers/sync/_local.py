@@ -6,7 +6,7 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from clankers import errors
-from clankers.store._archive import ROW_COLUMNS, Archive
+from clankers.store._archive import ROW_COLUMNS, Archive, archive_path
 from clankers.store.capture import _received as received
 from clankers.store.capture import _rows
 from clankers.store.capture._authors import Authors
@@ -30,6 +30,7 @@ class Database:
         self.connection: apsw.Connection = store.connection
         self.authors = Authors(store.connection)
         self._archive: Archive | None = None
+        self._archive_path = archive_path(store.path)
         # Rows that are back in the main file, and go from the archive when that is committed.
         self._returned: dict[str, list[int]] = {}
         self._moved: set[str] = set()
@@ -108,7 +109,7 @@ class Database:
 
     def archive(self, *, create: bool = False) -> Archive | None:
         """The archive; None where there is none and none is to be made."""
-        if self._archive is None:
+        if self._archive is None and (create or self._archive_path.exists()):
             self._archive = Archive.beside(self.store, create=create)
         return self._archive
 

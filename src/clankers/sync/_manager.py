@@ -17,12 +17,13 @@ from clankers.store.capture import _queue as queue
 from clankers.store.capture._state import change_state
 from clankers.sync import _agreeing
 from clankers.sync._alone import alone, who_syncs
+from clankers.sync._exchange import Exchange, Progress
 from clankers.sync._local import Database
 from clankers.sync._machine import machine_hash
 from clankers.sync._outgoing import Outgoing
 from clankers.sync._policy import Policy
 from clankers.sync._pull import Pull, Pulled
-from clankers.sync._push import Progress, Push
+from clankers.sync._push import Push
 from clankers.sync._status import SyncStatus, read_status
 from clankers.sync._transport import Transport
 
@@ -155,16 +156,19 @@ class SyncManager:
             for attempt in self._patiently():
                 with attempt:
                     self._prepare()
-                    outgoing = Outgoing(self._database, self.policy)
-                    push = Push(
+                    exchange = Exchange(
                         self._database,
-                        outgoing,
+                        Outgoing(self._database, self.policy),
+                        is_well=lambda: self._transport.version() is not None,
+                        progress=done,
+                    )
+                    Push(
+                        self._database,
+                        exchange,
                         self._transport,
                         on_progress=count if on_progress else None,
                         stop=stop,
-                        progress=done,
-                    )
-                    push.run()
+                    ).run()
             self._database.change(last_sync=_now())
         return done
 

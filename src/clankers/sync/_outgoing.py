@@ -6,12 +6,13 @@ import uuid
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
-from attrs import define, field
+from attrs import define
 
 from clankers.store.capture import _queue as queue
-from clankers.store.capture._layout import NUMBER, TABLES
-from clankers.store.capture._rows import Local
-from clankers.sync._policy import is_redacted
+from clankers.store.capture._layout import NUMBER, SYNCED, TABLES
+from clankers.store.capture._rows import UNTITLED
+from clankers.sync._hashing import hash_of
+from clankers.sync._policy import cleaned_fields
 from clankers.sync._projects import Projects
 from clankers.sync._titles import whole_titles
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from clankers.store.capture._queue import Waiting
+    from clankers.store.capture._rows import Local
     from clankers.store.capture._state import Mark
     from clankers.sync._local import Database
     from clankers.sync._policy import Policy
@@ -26,7 +28,6 @@ if TYPE_CHECKING:
 MOST_ROWS = 1_000
 MOST_BYTES = 1_000_000
 _ENVELOPE_BYTES = 200
-_SORTED = msgspec.json.Encoder(order="sorted")
 _PLAIN = msgspec.json.Encoder()
 
 
@@ -59,21 +60,28 @@ class Batch:
     is_alone: bool = False
 
 
-@define
 class Record:
     """A row on its way out.
 
     Attributes:
         fields: what is sent of it, clean; all of it, also where only a part will go.
-        stamps: those of the fields.
+        own: the stamps of fields that have another than `base`; most rows have none.
+        newest: the greatest stamp of what is sent.
     """
 
-    local: Local
-    waiting: Waiting
-    fields: dict[str, Any]
-    stamps: dict[str, int]
-    hash: bytes = b""
-    changes: dict[str, Any] | None = field(default=None)
+    __slots__ = ("base", "changes", "fields", "hash", "local", "newest", "own", "waiting")
+
+    def __init__(self, local: Local, waiting: Waiting, fields: dict[str, Any]) -> None:
+        self.local = local
+        self.waiting = waiting
+        self.fields = fields
+        self.base = self.newest = local.base
+        self.own: dict[str, int] = {}
+        self.hash = b""
+        self.changes: dict[str, Any] | None = None
+
+    def stamp_of(self, name: str) -> int:
+        return self.own.get(name, self.base)
 
 
 class Outgoing:
@@ -183,7 +191,7 @@ class Outgoing:
             if self._is_held(local):
                 held.append(local.n)
                 continue
-            size = _ENVELOPE_BYTES + sum(len(x) for x in local.values if isinstance(x, str))
+            size = _ENVELOPE_BYTES + sum([len(x) for x in local.values if type(x) is str])
             if size > room and not (is_first and not records):
                 break
             room -= size
@@ -198,20 +206,35 @@ class Outgoing:
 
     def _record(self, local: Local, waiting: Waiting) -> Record:
         allowed = self._policy.allows(local.table)
+        if not local.own:
+            names = SYNCED[local.table]
+            fields = {
+                name: value
+                for name, value in zip(names, local.values, strict=True)
+                if value is not None and name in allowed
+            }
+            if fields.get("title") == UNTITLED:
+                del fields["title"]
+            return Record(local, waiting, fields if local.base else {})
         stamps = {name: one for name, one in local.stamps().items() if name in allowed}
         values = local.fields()
-        return Record(local, waiting, {name: values[name] for name in stamps}, stamps)
+        record = Record(local, waiting, {name: values[name] for name in stamps})
+        record.own = {name: one for name, one in stamps.items() if one != record.base}
+        record.newest = max(
+            set(stamps.values()), key=self._database.authors.unpack, default=record.base
+        )
+        return record
 
     def _finish(self, records: Sequence[Record]) -> None:
         """Takes secrets out of all records at once, and hashes what is left."""
         places: list[tuple[dict[str, Any], str]] = []
         texts: list[str] = []
         for one in records:
-            table = one.local.table
-            for name, value in one.fields.items():
-                if type(value) is str and is_redacted(table, name):
-                    places.append((one.fields, name))
-                    texts.append(value)
+            fields = one.fields
+            for name in cleaned_fields(one.local.table) & fields.keys():
+                if (text := fields[name]) is not None:
+                    places.append((fields, name))
+                    texts.append(text)
         cut = whole_titles(self._database, records)
         for (fields, name), text, clean in zip(
             places, texts, self._policy.clean(texts), strict=True
@@ -221,7 +244,7 @@ class Outgoing:
         for record, text, length in cut:
             record.fields["title"] = self._policy.clean([text])[0][:length]
         for one in records:
-            one.hash = _hash(one.local.table, one.local.id, one.fields)
+            one.hash = hash_of(one.local.table, one.local.id, one.fields)
             one.changes = self._changes(one)
 
     # What is sent of a record
@@ -234,16 +257,10 @@ class Outgoing:
             or (
                 local.hash == record.hash
                 and local.edition == self._edition
-                and self._newest(record.stamps) == local.acked
+                and record.newest == local.acked
             )
             or local.is_placeholder
         )
-
-    def _newest(self, stamps: dict[str, int]) -> int:
-        distinct = set(stamps.values())
-        if len(distinct) == 1:
-            return distinct.pop()
-        return max(distinct, key=self._database.authors.unpack, default=0)
 
     def _changes(self, record: Record) -> dict[str, Any] | None:
         """The fields that changed since the server acknowledged the record; None for all of it."""
@@ -258,29 +275,31 @@ class Outgoing:
         unpack = self._database.authors.unpack
         acked = unpack(local.acked)
         return {
-            name: record.fields[name]
-            for name, one in record.stamps.items()
-            if name == "created_at" or unpack(one) > acked
+            name: value
+            for name, value in record.fields.items()
+            if name == "created_at" or unpack(record.stamp_of(name)) > acked
         }
 
     def _written(self, record: Record) -> dict[str, Any]:
         """The record as the wire has it."""
         said = record.fields if record.changes is None else record.changes
-        stamps = {name: record.stamps[name] for name in said}
-        newest = self._newest(stamps)
-        at, device, edition = self._database.authors.unpack(newest)
-        stamp: dict[str, Any] = {"changed_at": at, "device_id": device, "edition": edition}
-        other = {
-            name: self._database.authors.unpack(one)
-            for name, one in stamps.items()
-            if one != newest
-        }
-        if other:
-            stamp["at"] = other
+        unpack = self._database.authors.unpack
+        newest = record.newest
+        other: dict[str, Any] = {}
+        if record.own:
+            stamps = {name: record.stamp_of(name) for name in said}
+            newest = max(set(stamps.values()), key=unpack, default=newest)
+            other = {name: unpack(one) for name, one in stamps.items() if one != newest}
+        at, device, edition = unpack(newest)
+        written = {"id": record.local.id}
         if record.changes is None:
-            return {"id": record.local.id, **said, **stamp}
-        base = (record.local.hash or b"").hex()
-        return {"id": record.local.id, "base": base, "changes": said, **stamp}
+            written.update(said)
+        else:
+            written.update(base=(record.local.hash or b"").hex(), changes=said)
+        written.update(changed_at=at, device_id=device, edition=edition)
+        if other:
+            written["at"] = other
+        return written
 
     # Packing
 
@@ -299,7 +318,6 @@ class Outgoing:
         for one in records:
             local = one.local
             body.setdefault(local.table, []).append(self._written(one))
-            acked = self._newest(one.stamps)
             sent.append(
                 Sent(
                     one.waiting,
@@ -307,7 +325,7 @@ class Outgoing:
                     local.id,
                     local.seq,
                     one.hash,
-                    acked,
+                    one.newest,
                     self._edition,
                 )
             )
@@ -345,14 +363,6 @@ class Outgoing:
             with self._database.store.atomic():
                 for table, ns in by_table.items():
                     queue.drop(self._database.connection, table, ns)
-
-
-def _hash(table: str, record_id: str, fields: dict[str, Any]) -> bytes:
-    """That of `wire.record_hash`, quickly: known fields are texts and integers only."""
-    import hashlib
-
-    said = {name: value for name, value in fields.items() if value is not None}
-    return hashlib.sha256(_SORTED.encode([table, record_id, said])).digest()
 
 
 def _nobody(local: Local) -> Waiting:

@@ -87,9 +87,13 @@ class Policy:
         return redact_all(texts) if self.redaction else texts
 
 
-def is_redacted(table: str, name: str) -> bool:
-    """Whether secrets are looked for in a field."""
-    return name not in _REFERENCES and wire.FIELDS[table][name].kind == "text"
+@cache
+def cleaned_fields(table: str) -> frozenset[str]:
+    """The fields of a table in which secrets are looked for."""
+    fields = wire.FIELDS[table]
+    return frozenset(
+        name for name, field in fields.items() if field.kind == "text" and name not in _REFERENCES
+    )
 
 
 @cache

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from clankers.store.capture._rows import Local
+    from clankers.store.capture._state import Mark
     from clankers.sync._local import Database
     from clankers.sync._transport import Page, Transport
 
@@ -67,27 +68,38 @@ class Pull:
         """
         has_more = True
         while has_more and not self._stop():
-            state = self._database.state
-            marks = [one for one in [state.mark, *state.unproved] if one is not None]
+            after, store, marks = self.asks()
             try:
-                page = self._transport.changes(
-                    state.watermark, self._page, store=state.store, marks=marks
-                )
+                page = self._transport.changes(after, self._page, store=store, marks=marks)
             except ConflictError as problem:
-                if problem.reason != "store_changed" or not problem.store:
-                    raise
-                with self._database.store.atomic():
-                    _agreeing.begin_anew(self._database, problem.store)
+                self.disagreed(problem)
                 continue
-            has_more = self._take(page, marks) and page.more
+            has_more = self.take(page, marks)
             if self._on_progress is not None:
                 self._on_progress(self.pulled)
         if self._purged:
             self._database.store.erase_traces(sorted(self._purged))
         return self.pulled
 
-    def _take(self, page: Page, marks: list[tuple[int, str]]) -> bool:
-        """Applies a page; True when it is of the history that is known, or that was asked anew."""
+    def asks(self) -> tuple[int, str | None, list[Mark]]:
+        """What the next request says: after which revision, in which store, with which marks."""
+        state = self._database.state
+        marks = [one for one in [state.mark, *state.unproved] if one is not None]
+        return state.watermark, state.store, marks
+
+    def disagreed(self, problem: ConflictError) -> None:
+        """The server's history is another one: everything is asked for anew.
+
+        Raises:
+            ConflictError: it is something else.
+        """
+        if problem.reason != "store_changed" or not problem.store:
+            raise problem
+        with self._database.store.atomic():
+            _agreeing.begin_anew(self._database, problem.store)
+
+    def take(self, page: Page, marks: list[Mark]) -> bool:
+        """Applies a page; whether there is more to ask for."""
         database = self._database
         with database.moving():
             if not _agreeing.take_mark(database, page.store, page.mark, page.clock, marks):
@@ -99,7 +111,7 @@ class Pull:
             change_state(database.connection, watermark=page.next)
         self.pulled.pages += 1
         self.pulled.changes += len(page.changes)
-        return True
+        return page.more
 
 
 class _Applying:
