@@ -20,7 +20,7 @@ from clankers.store._connection import open_reader, translated
 from clankers.store._migrations import check_version, open_current
 from clankers.store._prefix import after_all_with
 from clankers.store._reads import Reads
-from clankers.store._schema import COLUMNS
+from clankers.store._schema import COLUMNS, USAGE_COLUMNS
 from clankers.store.search._index import INDEXED, update_index
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ CHILDREN = tuple(table for table in COLUMNS if table != "sessions")
 # Whole rows, as they are read and put: n, the columns of records, and what is only local.
 ROW_COLUMNS = {
     table: ("n", *columns, *(("archived_at", "placeholder") if table == "sessions" else ()))
-    for table, columns in COLUMNS.items()
+    for table, columns in {**COLUMNS, "usage": USAGE_COLUMNS}.items()
 }
 # What holds the id of the session that a row belongs to.
 OWNER = {table: "id" if table == "sessions" else "session_id" for table in COLUMNS}

@@ -138,7 +138,7 @@ class Keeping(Reads):
             going, staying = without_unsent(ids())
             removal = _removal.planned(self.connection, going)
             _removal.forget_stamps(self.connection, going)
-            _removal.remove(self.connection, going)
+            _removal.remove(self.connection, going, prunes=True)
             return removal._replace(unsent=staying)
 
     def delete(
@@ -227,7 +227,7 @@ class Keeping(Reads):
         from clankers.store import _removal
 
         removal = _removal.planned(self.connection, ids)
-        _removal.remove(self.connection, ids)
+        _removal.remove(self.connection, ids, prunes=False)
         return removal
 
     def forget_pruned(self, session_id: str) -> list[str]:

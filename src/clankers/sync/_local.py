@@ -159,7 +159,10 @@ class Database:
         ]
         self._note(table, rows)
         archive.put(table, rows)
-        received.delete_rows(self.connection, table, ns)
+        if table == "sessions":
+            received.take_sessions(self.connection, ns)
+        else:
+            received.delete_rows(self.connection, table, ns)
 
     def return_archived(self, table: str, ns: Sequence[int]) -> None:
         """Brings rows back under the numbers they have."""
@@ -180,6 +183,8 @@ class Database:
         """Takes a row away for ever, wherever it is."""
         if local.is_archived:
             self._writing().remove(local.table, [local.n])
+        elif local.table == "sessions":
+            received.take_sessions(self.connection, [local.n])
         else:
             received.delete_rows(self.connection, local.table, [local.n])
         received.forget_rows(self.connection, local.table, [local.n])

@@ -93,6 +93,10 @@ class Outgoing:
         self._projects = Projects(database)
         self._edition = database.edition
 
+    def look_anew(self) -> None:
+        """Forgets which session belongs to which project: some may have changed."""
+        self._projects.forget()
+
     def batch(
         self,
         busy: Sequence[Waiting],
@@ -187,18 +191,23 @@ class Outgoing:
         by_n = {int(one.key): one for one in waiting}
         records: list[Record] = []
         held: list[int] = []
+        lost = set(by_n)
         for local in self._database.numbered(table, list(by_n)):
+            lost.discard(local.n)
             if self._is_held(local):
                 held.append(local.n)
                 continue
             size = _ENVELOPE_BYTES + sum([len(x) for x in local.values if type(x) is str])
             if size > room and not (is_first and not records):
+                lost.clear()
                 break
             room -= size
             records.append(self._record(local, by_n[local.n]))
-        if held and not changes_nothing:
+        if (held or lost) and not changes_nothing:
             with self._database.store.atomic():
                 queue.hold(self._database.connection, table, held)
+                # Of a row that is nowhere there is nothing to send.
+                queue.drop(self._database.connection, table, lost)
         return records, room
 
     def _is_held(self, local: Local) -> bool:

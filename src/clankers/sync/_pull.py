@@ -293,11 +293,12 @@ class _Applying:
         if local.is_placeholder:
             self._cover(local.id, merged)
             return
+        if local.table == "sessions":
+            # Its children first: those that are newer stay, and need something to belong to.
+            self._cover(local.id, merged)
         self._bury(local, purge=merged.purge)
         self._pulled.removed += 1
-        if local.table == "sessions":
-            self._cover(local.id, merged)
-        else:
+        if local.table != "sessions":
             self._touched.add(str(local.fields().get("session_id")))
 
     def _bury(self, local: Local, *, purge: bool) -> None:
@@ -314,17 +315,11 @@ class _Applying:
 
     def _cover(self, session_id: str, merged: Version) -> None:
         """A tombstone covers what is not newer; what is stays, under a placeholder."""
-        has_newer = False
         for table in CHILDREN:
             for one in self._database.children(table, session_id):
                 if self._stored(one).newest <= merged.deleted_at:
                     self._bury(one, purge=merged.purge)
-                elif not one.is_archived:
-                    has_newer = True
-        if has_newer:
-            self._make_session(session_id)
-        else:
-            received.drop_placeholder(self._connection, session_id)
+        received.drop_placeholder(self._connection, session_id)
 
 
 def _version(table: str, change: dict[str, Any]) -> Version:

@@ -7,8 +7,8 @@ import re
 from typing import TYPE_CHECKING
 
 from clankers.sync._guesses import is_secret
-from clankers.sync._secrets import RULES
-from clankers.sync._suspects import is_suspect, suspects
+from clankers.sync._secrets import REST_OF_WORD, RULES, ends_in_word
+from clankers.sync._suspects import PASSES, passes_of, suspects
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,12 +22,8 @@ _EDITION = 1
 # What is replaced may uncover something else, but no honest text has so many layers.
 _LAYERS = 12
 _UNSETTLED = "[redacted:text]"
+_REST_OF_WORD = re.compile(REST_OF_WORD, re.ASCII)
 _PATTERNS = tuple((rule, re.compile(rule.pattern, re.ASCII)) for rule in RULES)
-# Each key once, with the rules that wait for it.
-_BY_KEY = tuple(
-    (key, frozenset(n for n, rule in enumerate(RULES) if key in rule.keys))
-    for key in sorted({key for rule in RULES for key in rule.keys})
-)
 
 
 def redact(text: str) -> str:
@@ -39,7 +35,12 @@ def redact(text: str) -> str:
     >>> redact("password = 'correct-horse-7'")
     "password = '[redacted:password]'"
     """
-    return _settled(text) if is_suspect(text) else text
+    for _layer in range(_LAYERS):
+        redacted = _once(text)
+        if redacted is text:
+            return text
+        text = redacted
+    return _UNSETTLED
 
 
 def redact_all(texts: Sequence[str]) -> list[str]:
@@ -50,21 +51,19 @@ def redact_all(texts: Sequence[str]) -> list[str]:
     return found
 
 
-def _settled(text: str) -> str:
-    for _layer in range(_LAYERS):
-        redacted = _once(text)
-        if redacted == text:
-            return text
-        text = redacted
-    return _UNSETTLED
-
-
 def _once(text: str) -> str:
+    passes = passes_of(text)
+    if not passes:
+        return text
     lower = text.lower()
-    to_try = frozenset().union(*[numbers for key, numbers in _BY_KEY if key in lower])
-    for number in sorted(to_try):
-        text = _applied(*_PATTERNS[number], text)
+    for rule, pattern in _PATTERNS:
+        if not passes.isdisjoint(rule.found_by) and _has_any(lower, rule.keys):
+            text = _applied(rule, pattern, text)
     return text
+
+
+def _has_any(text: str, keys: tuple[str, ...]) -> bool:
+    return any(key in text for key in keys)
 
 
 def _applied(rule: Rule, pattern: re.Pattern[str], text: str) -> str:
@@ -76,6 +75,8 @@ def _applied(rule: Rule, pattern: re.Pattern[str], text: str) -> str:
         if rule.is_guess and not is_secret(match, rule.kind):
             at = max(start, at + 1)
             continue
+        if ends_in_word(rule) and (rest := _REST_OF_WORD.match(text, end)):
+            end = rest.end()
         parts += (text[done:start], f"[redacted:{rule.kind}]")
         done = at = end
     if not parts:
@@ -84,7 +85,7 @@ def _applied(rule: Rule, pattern: re.Pattern[str], text: str) -> str:
 
 
 def _version() -> int:
-    table = repr((_EDITION, RULES))
+    table = repr((_EDITION, RULES, PASSES))
     return int.from_bytes(hashlib.sha256(table.encode()).digest()[:6])
 
 

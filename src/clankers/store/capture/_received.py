@@ -5,13 +5,18 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from clankers.store.capture._layout import DEAD
+from clankers.store._schema import COLUMNS
+from clankers.store.capture._layout import CHILDREN, DEAD
 from clankers.store.capture._rows import DEFAULTS
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     import apsw
+
+
+# What a placeholder has.
+_KEPT = frozenset({"id", "source", "origin_device"})
 
 
 def pruned(connection: apsw.Connection) -> dict[str, int]:
@@ -62,14 +67,33 @@ def has_session(connection: apsw.Connection, session_id: str) -> bool:
     return connection.execute(query, (session_id,)).get is not None
 
 
+_HAS_CHILDREN = " OR ".join(
+    f"EXISTS (SELECT 1 FROM {table} t WHERE t.session_id = sessions.id)" for table in CHILDREN
+)
+
+
 def drop_placeholder(connection: apsw.Connection, session_id: str) -> None:
     """Takes away a session that nothing was ever said of, and that nothing belongs to."""
+    which = f"id = ? AND placeholder AND NOT ({_HAS_CHILDREN})"
     connection.execute(
-        "DELETE FROM sync_sessions WHERE n IN"
-        " (SELECT n FROM sessions WHERE id = ? AND placeholder)",
+        f"DELETE FROM sync_sessions WHERE n IN (SELECT n FROM sessions WHERE {which})",
         (session_id,),
     )
-    connection.execute("DELETE FROM sessions WHERE id = ? AND placeholder", (session_id,))
+    connection.execute(f"DELETE FROM sessions WHERE {which}", (session_id,))
+
+
+def take_sessions(connection: apsw.Connection, ns: Sequence[int]) -> None:
+    """Takes sessions out; what still belongs to one stays, under a placeholder of another number."""
+    empty = ", ".join(f"{name} = NULL" for name in COLUMNS["sessions"] if name not in _KEPT)
+    for n in ns:
+        connection.execute(
+            "UPDATE sessions SET n = (SELECT max(n) + 1 FROM"
+            " (SELECT max(n) AS n FROM sessions UNION ALL"
+            " SELECT seq FROM sqlite_sequence WHERE name = 'sessions')),"
+            f" placeholder = 1, {empty} WHERE n = ? AND ({_HAS_CHILDREN})",
+            (n,),
+        )
+        connection.execute("DELETE FROM sessions WHERE n = ?", (n,))
 
 
 def numbers_of(connection: apsw.Connection, table: str, session_id: str) -> list[int]:
