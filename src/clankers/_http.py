@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import requests
 import tenacity
+from urllib3.exceptions import HTTPError
 
 from clankers import errors
 from clankers._version import __version__
@@ -83,21 +84,12 @@ def exchange(
             if "Content-Encoding" not in answer.headers and expected not in (None, str(len(read))):
                 raise requests.ConnectionError("the answer is cut short")
             return Answer(answer.status_code, bytes(read), _retry_after(answer))
-    except (requests.RequestException, OSError, *_BROKEN) as problem:
+    # Reading a body raises what requests only translates in its own loop.
+    except (requests.RequestException, HTTPError, OSError) as problem:
         raise errors.UnreachableError(
             f"{url} does not answer: {_reason(problem)}",
             hint="what waits is kept and sent later",
         ) from problem
-
-
-def _broken() -> tuple[type[Exception], ...]:
-    # What reading a body raises by itself, which requests only translates in its own loop.
-    from urllib3.exceptions import HTTPError
-
-    return (HTTPError,)
-
-
-_BROKEN = _broken()
 
 
 def _reason(problem: BaseException) -> str:

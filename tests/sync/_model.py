@@ -21,6 +21,7 @@ from attrs import frozen
 
 from clankers import Store, models, wire
 from clankers.importers import Batch as Read
+from clankers.importers import Resume
 from clankers.importing._removed import Removed
 from clankers.server import _changes, _schema
 from clankers.server._batches import read_batch
@@ -388,9 +389,7 @@ def _refusal(problem: Problem) -> Exception:
 class RealDevice:
     """One database on disk with what syncs it, under the names the model's devices have."""
 
-    def __init__(
-        self, harness: Any, around: Any, clock: Clock, name: str, folder: Path
-    ) -> None:
+    def __init__(self, harness: Any, around: Any, clock: Clock, name: str, folder: Path) -> None:
         self._harness = harness
         self._world = around
         self._clock = clock
@@ -441,7 +440,9 @@ class RealDevice:
 
     # What the model's world asks for
 
-    def put(self, table: str, record_id: str, row: dict[str, Any], event: int | None = None) -> None:
+    def put(
+        self, table: str, record_id: str, row: dict[str, Any], event: int | None = None
+    ) -> None:
         before = self.row((table, record_id))
         values = {
             NAMES[table][name]: self._clock.here(value) if name in TIMES and value else value
@@ -467,7 +468,8 @@ class RealDevice:
             values["updated_at"] = event
         record = RECORDS[table](id=record_id, **values)
         with self.store.atomic(), self.store.by_event():
-            read = Read(resume=None, **{GROUPS[table]: [record]})
+            read = Read(Resume())
+            getattr(read, GROUPS[table]).append(record)
             rest = Removed(self.store.connection).rest_of(read)
             if table == "usage":
                 self.store.write_usage(rest.usage)
@@ -638,9 +640,7 @@ class RealDevice:
                 covered = sessions.get(one.fields()["session_id"], ZERO)
                 owner = found.get(("sessions", one.fields()["session_id"]))
                 lives = (
-                    owner is not None
-                    and not owner.is_placeholder
-                    and self._newest(owner) > covered
+                    owner is not None and not owner.is_placeholder and self._newest(owner) > covered
                 )
                 if covered > ZERO and not lives and self._newest(one) <= covered:
                     continue
@@ -649,16 +649,17 @@ class RealDevice:
 
     def _rows(self, *, is_archived: bool) -> dict[tuple[str, str], dict[str, Any]]:
         return {
-            (one.table, one.id): self._said(one)
-            for one in self._locals(is_archived=is_archived)
+            (one.table, one.id): self._said(one) for one in self._locals(is_archived=is_archived)
         }
 
     def _locals(self, *, is_archived: bool) -> list[Local]:
         archive = self._database.archive()
         if is_archived and archive is None:
             return []
-        connection = self.store.connection if archive is None or not is_archived else archive.connection
-        found = []
+        connection = (
+            self.store.connection if archive is None or not is_archived else archive.connection
+        )
+        found: list[Local] = []
         for table in NAMES:
             ids = [row[0] for row in connection.execute(f"SELECT id FROM {table}")]
             if not is_archived:
@@ -674,7 +675,9 @@ class RealDevice:
         found = {}
         for table in NAMES:
             query = f"SELECT n, state FROM sync_{table} WHERE first IS NOT NULL"
-            rows = dict(self.store.connection.execute(query).fetchall())
+            rows: dict[int, int | None] = {
+                n: state for n, state in self.store.connection.execute(query)
+            }
             for one in self._database.numbered(table, list(rows)):
                 found[one.table, one.id] = {"state": states[rows[one.n]], "op": "put"}
         for number, record_id, state in self.store.connection.execute(
@@ -713,6 +716,4 @@ class RealDevice:
             )
         ]
         found = self._database.tombstones(table, ids)
-        return {
-            key: Stamp(*self._database.authors.unpack(one.at)) for key, one in found.items()
-        }
+        return {key: Stamp(*self._database.authors.unpack(one.at)) for key, one in found.items()}

@@ -300,7 +300,7 @@ class Outgoing:
             newest = max(set(stamps.values()), key=unpack, default=newest)
             other = {name: unpack(one) for name, one in stamps.items() if one != newest}
         at, device, edition = unpack(newest)
-        written = {"id": record.local.id}
+        written: dict[str, Any] = {"id": record.local.id}
         if record.changes is None:
             written.update(said)
         else:

@@ -13,6 +13,7 @@ from clankers.store.capture._layout import CHILDREN, DEAD
 from clankers.store.capture._rows import insert_row, update_row, write_stamps, write_tombstone
 from clankers.store.capture._state import change_state
 from clankers.sync import _agreeing
+from clankers.sync._hashing import hash_of
 from clankers.sync._redacted import is_redaction_of
 from clankers.sync._transport import ConflictError
 from clankers.wire import ZERO, Stamp, Version
@@ -114,6 +115,18 @@ class Pull:
         return page.more
 
 
+@define
+class _Met:
+    """A record as it is here, as it is said, and what comes of it."""
+
+    table: str
+    id: str
+    local: Local | None
+    stored: Version
+    said: Version
+    merged: Version
+
+
 class _Applying:
     """One page, in the transaction that is open."""
 
@@ -122,6 +135,7 @@ class _Applying:
         self._connection = database.connection
         self._pulled = pulled
         self._purged = purged
+        self._edition = database.edition
         self._pruned = received.pruned(database.connection)
         self._touched: set[str] = set()
 
@@ -144,7 +158,7 @@ class _Applying:
             packed = self._database.authors.pack(merged.deleted_at)
             write_tombstone(self._connection, table, record_id, packed, purge=merged.purge)
         if merged.is_alive:
-            self._live(table, record_id, local, stored, said, merged, change)
+            self._live(_Met(table, record_id, local, stored, said, merged), change["fields"])
         elif local is not None and said.deleted_at > ZERO and not said.is_alive:
             self._die(local, merged)
 
@@ -173,37 +187,35 @@ class _Applying:
 
     # What lives
 
-    def _live(
-        self,
-        table: str,
-        record_id: str,
-        local: Local | None,
-        stored: Version,
-        said: Version,
-        merged: Version,
-        change: dict[str, Any],
-    ) -> None:
+    def _live(self, met: _Met, fields: dict[str, Any]) -> None:
+        table, merged, local = met.table, met.merged, met.local
         is_covered = table in CHILDREN and self._is_covered(merged)
-        n = self._write(table, record_id, local, merged, is_covered=is_covered)
+        n = self._write(met, is_covered=is_covered)
         pack = self._database.authors.pack
         stamps = {name: pack(one) for name, one in merged.stamps().items()}
         self._stamp(table, n, merged, stamps)
-        if _says_more(merged, said):
+        if _says_more(merged, met.said):
             received.forget_status(self._connection, table, n)
             if not is_covered:
                 queue.enqueue(self._connection, table, n)
         else:
-            hashed = bytes.fromhex(wire.record_hash(table, record_id, change["fields"]))
-            acked = pack(said.newest)
-            received.write_status(self._connection, table, n, hashed, acked, self._database.edition)
+            received.write_status(
+                self._connection,
+                table,
+                n,
+                hashed=hash_of(table, met.id, fields),
+                acked=pack(met.said.newest),
+                edition=self._edition,
+            )
         received.set_dead(self._connection, table, [n], is_dead=is_covered)
         if table == "sessions" and merged.deleted_at > ZERO:
-            self._bring_back_children(record_id)
-        if session_id := record_id if table == "sessions" else merged.fields.get("session_id"):
+            self._bring_back_children(met.id)
+        session_id = met.id if table == "sessions" else merged.fields.get("session_id")
+        if session_id:
             self._touched.add(session_id)
         if local is None or local.is_placeholder:
             self._pulled.added += 1
-        elif merged.fields != stored.fields:
+        elif merged.fields != met.stored.fields:
             self._pulled.changed += 1
 
     def _stamp(self, table: str, n: int, merged: Version, stamps: dict[str, int]) -> None:
@@ -217,10 +229,9 @@ class _Applying:
         }
         write_stamps(self._connection, table, n, base, own)
 
-    def _write(
-        self, table: str, record_id: str, local: Local | None, merged: Version, *, is_covered: bool
-    ) -> int:
+    def _write(self, met: _Met, *, is_covered: bool) -> int:
         """Puts the row where it belongs; its number."""
+        table, record_id, local, merged = met.table, met.id, met.local, met.merged
         values = merged.fields
         if local is not None and local.is_archived and (is_covered or local.state != DEAD):
             self._database.put_archived(local, values)

@@ -112,7 +112,7 @@ def is_anything_ready(connection: apsw.Connection) -> bool:
         " WHERE first IS NOT NULL AND state IS NULL LIMIT 1)"
         for table in (*TABLES, "deleted")
     )
-    return connection.execute(f"SELECT EXISTS ({ready})").get == 1
+    return bool(connection.execute(f"SELECT EXISTS ({ready})").get)
 
 
 def count_waiting(connection: apsw.Connection) -> dict[str, Counts]:

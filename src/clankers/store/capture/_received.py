@@ -30,7 +30,7 @@ def defaulted(table: str) -> Collection[str]:
 
 
 def write_status(
-    connection: apsw.Connection, table: str, n: int, hashed: bytes, acked: int, edition: int
+    connection: apsw.Connection, table: str, n: int, *, hashed: bytes, acked: int, edition: int
 ) -> None:
     """What the server has of a row."""
     connection.execute(

@@ -123,7 +123,7 @@ def of_ids(connection: apsw.Connection, table: str, ids: Iterable[str]) -> dict[
         f"SELECT {_columns(table)} FROM json_each(?) j CROSS JOIN {table} t ON t.id = j.value"
         f" LEFT JOIN sync_{table} s ON s.n = t.n"
     )
-    rows = connection.execute(query, (json.dumps(list(ids)),)).fetchall()
+    rows: list[Any] = connection.execute(query, (json.dumps(list(ids)),)).fetchall()
     own = own_stamps(connection, table, [row[0] for row in rows])
     return {row[1]: _local(table, row, own) for row in rows}
 
@@ -211,30 +211,28 @@ def write_stamps(
     )
 
 
+@define
 class Tombstone:
     """What is noted of a deletion; `at` is packed."""
 
-    __slots__ = ("at", "id", "project", "purge", "seq", "table")
-
-    def __init__(
-        self, table: int, record_id: str, at: int, purge: int, seq: int | None, project: str | None
-    ) -> None:
-        self.table = table
-        self.id = record_id
-        self.at = at
-        self.purge = bool(purge)
-        self.seq = seq
-        self.project = project
+    id: str
+    at: int
+    purge: bool
+    seq: int | None
+    project: str | None
 
 
 def tombstones(connection: apsw.Connection, table: str, ids: Iterable[str]) -> dict[str, Tombstone]:
     """The tombstones of records of a table."""
     query = (
-        f"SELECT d.tbl, d.id, (d.at << {AUTHOR_BITS}) | d.by, d.purge, d.seq, d.project"
+        f"SELECT d.id, (d.at << {AUTHOR_BITS}) | d.by, d.purge, d.seq, d.project"
         " FROM json_each(?) j CROSS JOIN sync_deleted d ON d.tbl = ? AND d.id = j.value"
     )
     rows = connection.execute(query, (json.dumps(list(ids)), NUMBER[table]))
-    return {row[1]: Tombstone(*row) for row in rows}
+    return {
+        record_id: Tombstone(record_id, at, bool(purge), seq, project)
+        for record_id, at, purge, seq, project in rows
+    }
 
 
 def write_tombstone(
