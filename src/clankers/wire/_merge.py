@@ -59,8 +59,11 @@ def _merged_fields(
     stamps = stored.stamps()
     for name, value in said.fields.items():
         stamp, old = said.stamp_of(name), stamps.get(name)
-        if name == "created_at" and fields.get(name) is not None and old is not None:
-            if _is_earlier(value, stamp, fields[name], old, deleted_at, trusts_said=trusts_said):
+        if name == "created_at" and old is not None:
+            # To say that a beginning is unknown says nothing against who knows it.
+            if fields[name] is None or _is_earlier(
+                value, stamp, fields[name], old, deleted_at, trusts_said=trusts_said
+            ):
                 fields[name] = value
             stamps[name] = max(old, stamp)
         elif (

@@ -79,11 +79,12 @@ class Local:
             return {}
         found = {}
         for name, value in zip(SYNCED[self.table], self.values, strict=True):
-            stamp = own.get(name)
-            if stamp is None:
-                if value is not None and base and not (name == "title" and value == UNTITLED):
-                    found[name] = base
-            elif stamp and not (name == "title" and value == UNTITLED):
+            stamp = own.get(name, base if value is not None else 0)
+            # That nobody knows a title or a beginning says nothing against who does.
+            says_nothing = (name == "title" and value == UNTITLED) or (
+                name == "created_at" and value is None
+            )
+            if stamp and not says_nothing:
                 found[name] = stamp
         return found
 
