@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -77,6 +78,18 @@ class Database:
             rows = archive.rows(table, missing).values()
             found.update((one.id, one) for one in self._noted(table, rows))
         return found
+
+    def known(self, table: str, ids: Sequence[str]) -> set[str]:
+        """Those of the ids that a row has, in either file."""
+        query = f"SELECT t.id FROM json_each(?) j CROSS JOIN {table} t ON t.id = j.value"
+        found = {str(one) for (one,) in self.connection.execute(query, (json.dumps(ids),))}
+        archive = self.archive()
+        return found if archive is None else found | archive.rows(table, ids).keys()
+
+    def archived_sessions(self, ids: Iterable[str]) -> set[str]:
+        """Those of the sessions that are in the archive."""
+        archive = self.archive()
+        return set() if archive is None else set(archive.rows("sessions", ids))
 
     def children(self, table: str, session_id: str) -> list[Local]:
         """What belongs to a session, in both files."""

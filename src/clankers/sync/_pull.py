@@ -12,7 +12,7 @@ from clankers.store.capture import _received as received
 from clankers.store.capture._layout import CHILDREN, DEAD
 from clankers.store.capture._rows import insert_row, update_row, write_stamps, write_tombstone
 from clankers.store.capture._state import change_state
-from clankers.sync import _agreeing
+from clankers.sync import _adding, _agreeing
 from clankers.sync._hashing import hash_of
 from clankers.sync._redacted import is_redaction_of
 from clankers.sync._transport import ConflictError
@@ -106,8 +106,7 @@ class Pull:
             if not _agreeing.take_mark(database, page.store, page.mark, page.clock, marks):
                 return True
             applying = _Applying(database, self.pulled, self._purged)
-            for change in page.changes:
-                applying.apply(change)
+            applying.apply_all(page.changes)
             applying.finish()
             change_state(database.connection, watermark=page.next)
         self.pulled.pages += 1
@@ -139,11 +138,21 @@ class _Applying:
         self._pruned = received.pruned(database.connection)
         self._touched: set[str] = set()
 
+    def apply_all(self, changes: list[dict[str, Any]]) -> None:
+        """All of a page: what is new here at once, the rest one by one, sessions first."""
+        new = _adding.plain(self._database, changes, self._pruned)
+        added = {(table, one["id"]) for table, some in new.items() for one in some}
+        for table in wire.TABLES:
+            if table in new:
+                self._touched |= _adding.add(self._database, table, new[table])
+            for change in changes:
+                if change["table"] == table and (table, change["id"]) not in added:
+                    self.apply(change)
+        self._pulled.added += len(added)
+
     def apply(self, change: dict[str, Any]) -> None:
         """One record as the server has it."""
         table, record_id = change["table"], change["id"]
-        if table not in wire.TABLES:
-            return  # Of a newer server.
         said = _version(table, change)
         if self._is_pruned(table, record_id, said):
             return

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from clankers.store._schema import COLUMNS
-from clankers.store.capture._layout import CHILDREN, DEAD
+from clankers.store.capture._layout import AUTHOR_BITS, AUTHOR_MASK, CHILDREN, DEAD, SYNCED
 from clankers.store.capture._rows import DEFAULTS
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     import apsw
 
@@ -152,3 +152,51 @@ def note_inserted(connection: apsw.Connection, table: str, ns: Sequence[int]) ->
             " ON CONFLICT DO NOTHING",
             (table, json.dumps(list(ns))),
         )
+
+
+def next_number(connection: apsw.Connection, table: str) -> int:
+    """A number that no row of a table has or had; the next ones are free as well."""
+    query = (
+        f"SELECT max(coalesce((SELECT max(n) FROM {table}), 0),"
+        " coalesce((SELECT seq FROM sqlite_sequence WHERE name = ?), 0)) + 1"
+    )
+    return int(connection.execute(query, (table,)).get)
+
+
+def add_rows(
+    connection: apsw.Connection, table: str, rows: Iterable[tuple[int, str, Mapping[str, Any]]]
+) -> None:
+    """Inserts rows under numbers that are free."""
+    names = SYNCED[table]
+    defaults = DEFAULTS.get(table, {})
+    values = (
+        (n, record_id, *[_or_default(fields.get(name), name, defaults) for name in names])
+        for n, record_id, fields in rows
+    )
+    connection.executemany(
+        f"INSERT INTO {table}(n, id, {', '.join(names)}) VALUES (?, ?{', ?' * len(names)})",
+        values,
+    )
+
+
+def _or_default(value: Any, name: str, defaults: Mapping[str, Any]) -> Any:
+    return defaults.get(name) if value is None else value
+
+
+def add_sides(
+    connection: apsw.Connection,
+    table: str,
+    sides: Iterable[tuple[int, int, bytes, int]],
+    own: Iterable[tuple[int, int, Mapping[str, int]]],
+) -> None:
+    """Notes of new rows their stamp, what the server has of them, and stamps of single fields."""
+    connection.executemany(
+        f"INSERT INTO sync_{table}(n, at, by, hash, acked, edition)"
+        f" VALUES (?1, ?2 >> {AUTHOR_BITS}, ?2 & {AUTHOR_MASK}, ?3, ?2, ?4)",
+        sides,
+    )
+    names = SYNCED[table]
+    connection.executemany(
+        f"INSERT INTO sync_{table}_fields VALUES (?, ?{', ?' * len(names)})",
+        ((n, base, *(fields.get(name) for name in names)) for n, base, fields in own),
+    )
