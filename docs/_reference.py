@@ -47,6 +47,7 @@ _MODULES = (
     "auth",
     "server",
     "wire",
+    "sync",
 )
 _CONSTANTS = {
     "clankers.config.SETTINGS": "All settings by their keys, see [configuration](configuration.md).",

@@ -29,6 +29,7 @@ COMMANDS = {
     "daemon": ("clankers_cli.commands.daemon", "record live what agents report and write"),
     "hook": ("clankers_cli.commands.hook", "record one event that an agent's hook reports"),
     "install": ("clankers_cli.commands.install", "have an agent report while it works"),
+    "sync": ("clankers_cli.commands.sync", "send to a server, and take in what others sent"),
     "serve": ("clankers_cli.commands.serve", "run the web service that devices sync with"),
     "tokens": ("clankers_cli.commands.tokens", "issue and revoke the tokens of a web service"),
     "tenants": ("clankers_cli.commands.tenants", "list, move and drop tenants of a web service"),

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, TextIO
 
 import pytest
 
-from clankers_cli._terminal import Progress, is_terminal, width
+from clankers_cli._progress import Progress
+from clankers_cli._terminal import is_terminal, width
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

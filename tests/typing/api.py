@@ -28,6 +28,7 @@ from clankers import (
     query,
     server,
     store,
+    sync,
     usage,
     wire,
 )
@@ -417,3 +418,20 @@ def on_the_wire(one: wire.Version, other: wire.Version) -> None:
     assert_type(wire.record_hash("sessions", "s", one.fields), str)
     assert_type(wire.read_change("sessions", {}), wire.Change | wire.Rejection)
     assert_type(wire.TABLES, tuple[str, ...])
+
+
+def syncing(kept: clankers.Store, config: Config) -> None:
+    policy = sync.Policy(metrics_only=True, exclude=("/srv/*",))
+    assert_type(policy.keeps_back("/srv/a"), bool)
+    with sync.SyncManager(kept, auth.NoAuth(), "http://127.0.0.1:8750", policy=policy) as manager:
+        assert_type(manager.sync_now(on_progress=print), sync.Progress)
+        assert_type(manager.pull(stop=threading.Event().is_set), sync.Pulled)
+        assert_type(manager.pending(), sync.Pending)
+        assert_type(manager.pending().ready, int)
+        assert_type(manager.preview(limit=5), list[tuple[str, dict[str, Any]]])
+        assert_type(manager.status(ask_server=False), sync.SyncStatus)
+        assert_type(manager.status().server, dict[str, int] | None)
+        assert_type(manager.reset(move=True), None)
+        assert_type(manager.syncing_process, int | None)
+    assert_type(sync.SyncManager.of_profile(kept, config.profile()), sync.SyncManager)
+    assert_type(sync.redact("text"), str)

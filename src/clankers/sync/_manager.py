@@ -184,7 +184,7 @@ class SyncManager:
         local and newer stays, and is sent by the next sync.
 
         Raises:
-            SyncBusyError, UnreachableError, UnauthorizedError, PinnedError: as `sync_now`.
+            SyncError: as `sync_now`.
         """
         with self._alone(), self._noted():
             pulled = Pulled()

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from clankers.config import Config, Setting, Value
 
 
+# What decides on what leaves this machine.
+_RULES = ("exclude", "metrics_only", "redaction")
+
+
 def configure(parser: ArgumentParser) -> None:
     actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
 
@@ -89,11 +93,17 @@ def _get(args: Namespace, config: Config) -> None:
 
 
 def _set(args: Namespace, config: Config) -> None:
+    before = config.get(args.key) if args.key in _RULES else None
     config.set(args.key, _given_value(args.key, args.values))
     config.save()
     variable = SETTINGS[args.key].variable
     if config.source(args.key) == "env":
         _note(f"{variable} is set in the environment and wins over the file")
+    if args.key in _RULES:
+        from clankers_cli._sent_before import meaning  # all others do without the store
+
+        if text := meaning(args, args.key, before, config.get(args.key)):
+            _note(text)
 
 
 def _unset(args: Namespace, config: Config) -> None:

@@ -12,7 +12,7 @@ from clankers.formats import visible, write_report_json, write_table
 from clankers.hooks import take_in
 from clankers.importing import SAMPLE_SESSIONS, import_sessions
 from clankers.store import Store
-from clankers_cli import _amounts, _context, _terminal
+from clankers_cli import _amounts, _context, _progress
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -118,12 +118,12 @@ class _Bar(ExitStack):
 
     def __init__(self) -> None:
         super().__init__()
-        self._bar: _terminal.Progress | None = None
+        self._bar: _progress.Progress | None = None
         self._done = 0
 
     def show(self, progress: Progress) -> None:
         if self._bar is None:
-            self._bar = self.enter_context(_terminal.Progress(progress.bytes))
+            self._bar = self.enter_context(_progress.Progress(progress.bytes))
         self._bar.advance(progress.bytes_done - self._done, str(progress.path or ""))
         self._done = progress.bytes_done
 
