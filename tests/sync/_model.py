@@ -675,7 +675,7 @@ class RealDevice:
         found = {}
         for table in NAMES:
             query = f"SELECT n, state FROM sync_{table} WHERE first IS NOT NULL"
-            rows: dict[int, int | None] = dict(self.store.connection.execute(query))  # type: ignore[arg-type]
+            rows: dict[int, int | None] = dict(self.store.connection.execute(query))
             for one in self._database.numbered(table, list(rows)):
                 found[one.table, one.id] = {"state": states[rows[one.n]], "op": "put"}
         for number, record_id, state in self.store.connection.execute(

@@ -8,10 +8,10 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
-
-from clankers import wire
 from server._running import Service, Sqld
 from server.conftest import require_sqld
+
+from clankers import wire
 from sync._devices import Device, server_rows, sqld_rows, tenant_database
 from sync._proxy import Faults, Proxy
 
@@ -58,7 +58,6 @@ def test_killed_at_any_moment(
     """
     service, rows_there = served
     chance = random.Random(SEED)
-    print(f"seed {SEED}")
     device = Device(tmp_path / "device")
     device.fill(ROWS, SEED)
     with Proxy(service.url, FAULTS, seed=SEED) as proxy:
@@ -68,10 +67,10 @@ def test_killed_at_any_moment(
         proxy.faults = Faults.none()
         proxy.deliver_twins()
         ended = device.run("sync", "now", timeout=300)
-        assert ended.returncode == 0, ended.stderr
+        assert ended.returncode == 0, f"seed {SEED}: {ended.stderr}"
         assert sum(proxy.counts.values()) > 0
     for table in wire.TABLES:
-        assert rows_there(table) == device.rows(table)
+        assert rows_there(table) == device.rows(table), f"seed {SEED}"
     with device.store() as store:
         assert store.connection.execute("SELECT count(*) FROM sync_queue").get == 0
 

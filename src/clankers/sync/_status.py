@@ -83,7 +83,7 @@ def read_status(
 def _state_of(
     problem: str | None, next_try: int | None, process: int | None, waiting: dict[str, Counts]
 ) -> SyncState:
-    if process is not None and problem is None:
+    if process is not None:
         return "syncing"
     if problem == "unreachable" and next_try is not None:
         return "waiting" if next_try > time.time_ns() // 1_000_000 - _LATE_MS else "pending"
