@@ -12,6 +12,13 @@ if TYPE_CHECKING:
 
     import apsw
 
+# SQL: the deletion d is not older than the stamp s, by time, device and edition.
+NOT_OLDER = (
+    "(d.at > s.at OR d.at = s.at AND ("
+    "SELECT (a.device, a.edition) >= (b.device, b.edition) FROM sync_author a, sync_author b"
+    " WHERE a.k = d.by AND b.k = s.by))"
+)
+
 
 def let_import(connection: apsw.Connection, table: str, record_id: str) -> None:
     """Lets imports bring a record back, as one that only goes on under another id."""
@@ -43,6 +50,11 @@ def sequence(connection: apsw.Connection) -> int:
 def has_deleted(connection: apsw.Connection) -> bool:
     """Whether anything but sessions was ever deleted."""
     return bool(connection.execute("SELECT EXISTS (SELECT 1 FROM sync_deleted WHERE tbl > 0)").get)
+
+
+def has_any_deleted(connection: apsw.Connection) -> bool:
+    """Whether anything was ever deleted, sessions included."""
+    return bool(connection.execute("SELECT EXISTS (SELECT 1 FROM sync_deleted)").get)
 
 
 def deleted_sessions(connection: apsw.Connection) -> dict[str, int]:
