@@ -41,7 +41,7 @@ TABLES = {
             "origin_device": "`device.id` of the machine that recorded it first",
             "git_branch": "the branch that was checked out",
             "agent_version": "the version of the agent's program",
-            "archived_at": "when it was set aside; nothing does so yet",
+            "archived_at": "in the archive: when it came there",
             "placeholder": "1 while only other rows speak of it; such sessions are not listed",
         },
     ),

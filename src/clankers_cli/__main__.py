@@ -36,6 +36,7 @@ COMMANDS = {
     "token": ("clankers_cli.commands.token", "keep the token that a server gave you"),
     "prune": ("clankers_cli.commands.prune", "remove the sessions that fit a filter"),
     "delete": ("clankers_cli.commands.delete", "remove single sessions, or erase them"),
+    "archive": ("clankers_cli.commands.archive", "put old sessions aside, or have them back"),
     "backup": ("clankers_cli.commands.backup", "copies of the database: make, list, restore"),
     "vacuum": ("clankers_cli.commands.vacuum", "give free room back, or say what takes it"),
     "config": ("clankers_cli.commands.config", "show or change settings and profiles"),

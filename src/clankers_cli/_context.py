@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from clankers.config import Config
-from clankers.errors import ConfigError
+from clankers.errors import ConfigError, StoreError
 
 TYPE_CHECKING = False  # typing itself is slow to import, and every command starts here
 
@@ -37,6 +37,26 @@ def database_path(args: Namespace) -> Path:
     if args.db is not None:
         return _path(args.db)
     return config(args).database_path()
+
+
+def asked_path(args: Namespace) -> Path:
+    """The database that is asked: with `--archive` the one of archived sessions beside it.
+
+    Raises:
+        StoreError: there is no archive yet.
+    """
+    path = database_path(args)
+    if not args.archive:
+        return path
+    from clankers.store import archive_path  # only who asks for it pays
+
+    archive = archive_path(path)
+    if not archive.exists():
+        raise StoreError(
+            f"there is no archive yet at {archive}",
+            hint="'clankers-cli archive --older-than 90d' puts old sessions into one",
+        )
+    return archive
 
 
 def moment(args: Namespace, text: str | None) -> int | None:

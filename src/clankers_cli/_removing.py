@@ -12,9 +12,10 @@ from clankers_cli import _amounts, _asking, _context
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
+    from collections.abc import Sequence
     from datetime import tzinfo
 
-    from clankers.store import Removal, RemovedSession, Store
+    from clankers.store import Archived, Removal, RemovedSession, Store
 
 _SHOWN_SESSIONS = 20
 _TITLE = 48
@@ -42,11 +43,11 @@ def may_go_on(args: Namespace, planned: Removal) -> bool:
         return True
     if not _asking.is_somebody_there():
         raise ClankersError(
-            f"nothing was removed: {_total(planned)} would go, and nobody is there to say yes",
+            f"nothing was removed: {total(planned)} would go, and nobody is there to say yes",
             hint="--yes removes without a question, --dry-run shows what would go",
         )
-    print(_listed(args, planned), file=sys.stderr)
-    if _asking.ask(f"remove {_total(planned)}? [y/N] ") in ("y", "yes"):
+    print(listed(args, planned.sessions), file=sys.stderr)
+    if _asking.ask(f"remove {total(planned)}? [y/N] ") in ("y", "yes"):
         return True
     print("nothing was removed", file=sys.stderr)
     return False
@@ -66,14 +67,15 @@ def tell(args: Namespace, removal: Removal, *, done: bool) -> None:
             sys.stdout, {**removal._asdict(), "sessions": sessions, "dry_run": not done}
         )
     elif done:
-        print(f"removed {_total(removal)}")
+        print(f"removed {total(removal)}")
     else:
         if removal.sessions:
-            print(_listed(args, removal))
-        print(f"would remove {_total(removal)}")
+            print(listed(args, removal.sessions))
+        print(f"would remove {total(removal)}")
 
 
-def _total(removal: Removal) -> str:
+def total(removal: Removal | Archived) -> str:
+    """How many sessions and rows of each kind, and how large."""
     parts = [_amounts.counted(len(removal.sessions), "session")]
     parts += [
         _amounts.counted(removal.rows[table], name)
@@ -83,11 +85,12 @@ def _total(removal: Removal) -> str:
     return f"{', '.join(parts)} ({_amounts.size(removal.bytes)})"
 
 
-def _listed(args: Namespace, removal: Removal) -> str:
+def listed(args: Namespace, sessions: Sequence[RemovedSession]) -> str:
+    """A table of the first of these sessions."""
     zone = _context.zone(args)
-    rows = [_row(one, zone) for one in removal.sessions[:_SHOWN_SESSIONS]]
+    rows = [_row(one, zone) for one in sessions[:_SHOWN_SESSIONS]]
     table = report_table(("id", "last", "agent", "project", "title", "messages", "text"), rows)
-    hidden = len(removal.sessions) - len(rows)
+    hidden = len(sessions) - len(rows)
     return f"{table}\nand {_amounts.counted(hidden, 'more session')}" if hidden else table
 
 

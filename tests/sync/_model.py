@@ -22,6 +22,7 @@ from attrs import frozen
 from clankers import Store, models, wire
 from clankers.importers import Batch as Read
 from clankers.importers import Resume
+from clankers.importing._archived import Resting
 from clankers.importing._removed import Removed
 from clankers.server import _changes, _schema
 from clankers.server._batches import read_batch
@@ -426,7 +427,6 @@ class RealDevice:
         return 2440587.5 + at / 86_400_000
 
     def close(self) -> None:
-        self._database.close()
         self.store.close()
 
     def crash(self) -> None:
@@ -471,6 +471,7 @@ class RealDevice:
             read = Read(Resume())
             getattr(read, GROUPS[table]).append(record)
             rest = Removed(self.store.connection).rest_of(read)
+            rest = Resting(self.store, [rest]).rest_of(rest)
             if table == "usage":
                 self.store.write_usage(rest.usage)
             else:

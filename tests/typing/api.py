@@ -140,6 +140,15 @@ def keeping(kept: clankers.Store, path: Path) -> None:
     assert_type(removal.rows, dict[str, int])
     assert_type(kept.delete(["5a3c"], purge=True, dry_run=True), store.Removal)
     assert_type(kept.forget_pruned("5a3c"), list[str])
+    archived = kept.archive(before=0, session_ids=["5a3c"], dry_run=True)
+    assert_type(archived, store.Archived)
+    assert_type(archived.sessions, list[store.RemovedSession])
+    assert_type((archived.rows, archived.bytes), tuple[dict[str, int], int])
+    for session in kept.archived_sessions(source="codex", limit=3):
+        assert_type(session, clankers.Session)
+    assert_type(kept.bring_back(["5a3c"]), list[str])
+    assert_type(kept.has_archive, bool)
+    assert_type(store.archive_path(kept.path), Path)
     kept.prune("codex")  # type: ignore[call-arg]  # filters are keywords
 
 

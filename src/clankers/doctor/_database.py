@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from clankers.doctor._finding import Finding, amount
 from clankers.errors import ClankersError, DatabaseBusyError, ReadOnlyError
-from clankers.store import Store
+from clankers.store import Store, archive_path
 from clankers.store._backup import backup_folder, backups
 from clankers.store._connection import WAL_SIZE_LIMIT, open_writer, translated
 from clankers.store._schema import SCHEMA_VERSION
@@ -45,12 +45,14 @@ def examine_database(path: Path, *, thorough: bool) -> Iterator[Finding]:
             yield from _unpriced(store)
             yield from _unread(store)
             yield from _pruned(store)
+            yield from _archived(store)
         if thorough:
             yield _search_index(path)
     except ClankersError as problem:
         yield Finding("error", "database", str(problem), problem.hint)
         return
     yield from _rights(path)
+    yield from _rights(archive_path(path), subject="archive")
 
 
 def examine_backups(path: Path) -> Iterator[Finding]:
@@ -196,8 +198,16 @@ def _pruned(store: Store) -> Iterator[Finding]:
         )
 
 
-def _rights(path: Path) -> Iterator[Finding]:
-    yield from _others_rights("database", path, *(path.with_name(path.name + x) for x in _SIDES))
+def _archived(store: Store) -> Iterator[Finding]:
+    path = archive_path(store.path)
+    if path.exists():
+        count = sum(1 for _session in store.archived_sessions())
+        size = amount(path.stat().st_size)
+        yield Finding("ok", "archive", f"{path}: {count} sessions, {size}")
+
+
+def _rights(path: Path, *, subject: str = "database") -> Iterator[Finding]:
+    yield from _others_rights(subject, path, *(path.with_name(path.name + x) for x in _SIDES))
 
 
 _SIDES = ("-wal", "-shm")

@@ -89,7 +89,7 @@ class Removed:
                 one if self._time_of(one.session_id) is None else evolve(one, raw=None)
                 for one in batch.usage
             ],
-            attachments=_referred(batch, messages, tools),
+            attachments=referred(batch, messages, tools),
         )
 
     def _without_deleted(self, batch: Batch) -> Batch:
@@ -163,7 +163,7 @@ def _event_time(record: _Child) -> int:
     return 0
 
 
-def _referred(batch: Batch, messages: list[Message], tools: list[ToolCall]) -> list[Any]:
+def referred(batch: Batch, messages: list[Message], tools: list[ToolCall]) -> list[Any]:
     """The images and documents of the batch that what is left of it refers to."""
     if not batch.attachments:
         return []

@@ -6,9 +6,10 @@ import sys
 import threading
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from clankers.errors import ImporterError
+from clankers.importing._archived import Resting
 from clankers.importing._removed import Removed
 from clankers.importing._watermarks import without_state
 from clankers.store._connection import REFUSED_ROWS
@@ -34,6 +35,17 @@ _BAD_ROW = (
     TypeError,
     ValueError,
 )
+
+
+class _Left(NamedTuple):
+    """What is left of some readings: without what was removed, and what the archive has.
+
+    `rests` are the batches of each reading, by its identity, without what was removed.
+    """
+
+    removed: Removed
+    rests: dict[int, list[Batch]]
+    resting: Resting
 
 
 class Writer:
@@ -110,10 +122,10 @@ class Writer:
     ) -> None:
         with ExitStack() as transaction:
             transaction.enter_context(self._begun())
-            removed = Removed(self._store.connection)
+            left = self._left(readings)
             touched: set[str] = set()
             for one in readings:
-                touched |= self._write(one, removed)
+                touched |= self._write(one, left)
             if in_background:
                 finish = partial(_derive, self._store, touched, unspaced)
                 self._commit = _Commit(finish, transaction.pop_all())
@@ -123,12 +135,12 @@ class Writer:
 
     def _store_each(self, readings: Sequence[Reading], unspaced: set[str]) -> None:
         with self._begun(again=True):
-            removed = Removed(self._store.connection)
+            left = self._left(readings)
             touched: set[str] = set()
             for one in readings:
                 try:
                     with self._store.atomic():
-                        touched |= self._write(one, removed)
+                        touched |= self._write(one, left)
                 except ImporterError as problem:
                     one.refuse(str(problem))
                     write_source(self._store.connection, one.row)
@@ -143,22 +155,30 @@ class Writer:
                 self._pricer.keep(again=again)
             yield
 
-    def _write(self, reading: Reading, removed: Removed) -> set[str]:
+    def _left(self, readings: Sequence[Reading]) -> _Left:
+        """What of these readings is to be stored; what is archived and goes on comes back."""
+        removed = Removed(self._store.connection)
+        rests = {id(one): [removed.rest_of(batch) for batch in one.batches] for one in readings}
+        resting = Resting(self._store, [batch for some in rests.values() for batch in some])
+        return _Left(removed, rests, resting)
+
+    def _write(self, reading: Reading, left: _Left) -> set[str]:
         """Writes one file's batches; the sessions whose derived columns that may change."""
         touched: set[str] = set()
         agent = reading.found.importer.agent
         before = self._store.connection.total_changes()
-        rests = [removed.rest_of(batch) for batch in reading.batches]
+        rests = left.rests[id(reading)]
         for batch, rest in zip(reading.batches, rests, strict=True):
             if rest is not batch:
                 reading.left_out |= _ids(batch) - _ids(rest)
             try:
-                touched |= self._write_batch(rest, agent, improved=reading.improved)
+                new = left.resting.rest_of(rest)
+                touched |= self._write_batch(new, agent, improved=reading.improved)
             except _BAD_ROW as problem:
                 raise ImporterError(_unstorable(reading, problem)) from problem
         reading.counts.rows_written = self._store.connection.total_changes() - before
         row = reading.row
-        if removed.took_all(reading.batches, rests):
+        if left.removed.took_all(reading.batches, rests):
             # The state may quote what was removed.
             row = without_state(row)
         write_source(self._store.connection, row)

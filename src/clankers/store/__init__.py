@@ -10,7 +10,9 @@ from clankers._lazy import lazily
 TYPE_CHECKING = False  # typing itself is slow to import, and every query starts here
 
 if TYPE_CHECKING:
+    from clankers.store._archiving import Archived
     from clankers.store._backup import Backup, backups
+    from clankers.store._files import archive_path
     from clankers.store._removal import Removal, RemovedSession
     from clankers.store._restore import Restored, find_backup, restore
     from clankers.store._size import Part, Share, Size
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from clankers.store.search import Hit, SearchResult
 
 __all__ = [
+    "Archived",
     "Backup",
     "Hit",
     "Part",
@@ -30,6 +33,7 @@ __all__ = [
     "Size",
     "Store",
     "Vacuumed",
+    "archive_path",
     "backups",
     "find_backup",
     "restore",
@@ -37,6 +41,7 @@ __all__ = [
 
 if not TYPE_CHECKING:
     _HOMES = {
+        "Archived": "_archiving",
         "Backup": "_backup",
         "Hit": "search",
         "Part": "_size",
@@ -48,6 +53,7 @@ if not TYPE_CHECKING:
         "Size": "_size",
         "Store": "_store",
         "Vacuumed": "_vacuum",
+        "archive_path": "_files",
         "backups": "_backup",
         "find_backup": "_restore",
         "restore": "_restore",

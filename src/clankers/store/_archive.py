@@ -7,11 +7,8 @@ of it stays in the main database under that number.
 from __future__ import annotations
 
 import json
-import os
-import time
 from contextlib import contextmanager
 from itertools import islice
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from clankers import errors
@@ -37,6 +34,7 @@ CHILDREN = tuple(table for table in COLUMNS if table != "sessions")
 # Whole rows, as they are read and put: n, the columns of records, and what is only local.
 ROW_COLUMNS = {
     table: ("n", *columns, *(("archived_at", "placeholder") if table == "sessions" else ()))
+    # Usage is never archived; what was deleted elsewhere is kept here.
     for table, columns in {**COLUMNS, "usage": USAGE_COLUMNS}.items()
 }
 # What holds the id of the session that a row belongs to.
@@ -51,12 +49,6 @@ CREATE TABLE IF NOT EXISTS archive_moving(
   removed_at INTEGER
 ) WITHOUT ROWID
 """
-
-
-def archive_path(path: Path) -> Path:
-    """Where the archive of a database is: beside the real file, not beside a link to it."""
-    real = Path(os.path.realpath(path))
-    return real.with_name(f"{real.stem}.archive{real.suffix}")
 
 
 class Archive(Reads):
@@ -77,7 +69,7 @@ class Archive(Reads):
         Raises:
             As `Store.open`.
         """
-        path = archive_path(store.path)
+        path = _files.archive_path(store.path)
         if not create and not path.exists():
             return None
         if store.is_read_only:
@@ -111,6 +103,14 @@ class Archive(Reads):
                 hint="'clankers-cli archive list' shows those that are",
             )
         return super().session(session_id)
+
+    def find(self, session_id: str) -> str | None:
+        """The id of the session that is meant by it or by its beginning; None for none.
+
+        Raises:
+            UnknownSessionError: there are several.
+        """
+        return self.session(session_id).id if self._beginning_with(session_id) else None
 
     def rows(self, table: str, ids: Iterable[str]) -> dict[str, Row]:
         """Whole rows by their ids, each in the order of `ROW_COLUMNS`."""
@@ -235,8 +235,3 @@ def note_inserted(connection: apsw.Connection, table: str, ns: Sequence[int]) ->
             " ON CONFLICT DO NOTHING",
             (table, json.dumps(list(ns))),
         )
-
-
-def now() -> int:
-    """Epoch ms."""
-    return int(time.time() * 1000)

@@ -41,6 +41,12 @@ def log_of(path: Path) -> Path:
     return Path(f"{os.path.realpath(path)}-wal")
 
 
+def archive_path(path: Path) -> Path:
+    """Where the archive of a database is: beside the real file, not beside a link to it."""
+    real = Path(os.path.realpath(path))
+    return real.with_name(f"{real.stem}.archive{real.suffix}")
+
+
 def make_folder(path: Path) -> None:
     """Makes the folder of a database; our own data directory is made and kept private."""
     try:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
+from functools import partial
 from typing import TYPE_CHECKING
 
 from clankers import errors
 from clankers.store import _files
+from clankers.store._archiving import Archiving
 from clankers.store._connection import translated
-from clankers.store._reads import Reads
-from clankers.store.capture._deleted import note_purged, sequence
+from clankers.store.capture._deleted import clock, note_purged, sequence
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
 _LARGEST = 10
 
 
-class Keeping(Reads):
+class Keeping(Archiving):
     """Copies, size and removals of an open database; see `Store`."""
 
     def back_up(self, path: str | Path | None = None) -> Path:
@@ -70,6 +72,7 @@ class Keeping(Reads):
     def vacuum(self) -> Vacuumed:
         """Gives what is free in the file back to the disk, and renews its statistics.
 
+        The same is done to the archive, where there is one; the numbers are of both. Each
         Needs room for a second copy among the temporary files and a third in the log.
 
         Raises:
@@ -78,7 +81,18 @@ class Keeping(Reads):
         """
         from clankers.store._vacuum import vacuum
 
-        return vacuum(self._writing(), self.path)
+        self._writing()
+        self.settle_archive()
+        done = vacuum(self.connection, self.path)
+        archive = self._archive()
+        if archive is None:
+            return done
+        more = vacuum(archive.connection, archive.path)
+        return done._replace(
+            before=done.before + more.before,
+            after=done.after + more.after,
+            is_complete=done.is_complete and more.is_complete,
+        )
 
     def prune(
         self,
@@ -134,6 +148,7 @@ class Keeping(Reads):
             with translated(self.path):
                 going, staying = without_unsent(ids())
                 return _removal.planned(self.connection, going)._replace(unsent=staying)
+        self.settle_archive()
         with self.quietly():
             going, staying = without_unsent(ids())
             removal = _removal.planned(self.connection, going)
@@ -150,7 +165,8 @@ class Keeping(Reads):
         byte of the file says what was removed: what was derived from it is erased, and the
         file written anew, which takes as long and as much room as `vacuum`. Other
         copies of the words, such as transcripts, backups and forks, are not touched.
-        `purge` also takes sessions that were removed before.
+        `purge` also takes sessions that were removed before. Sessions in the archive are
+        removed there, and a purge writes its file anew as well.
 
         Raises:
             UnknownSessionError: an id names none, or several; nothing was removed.
@@ -161,7 +177,8 @@ class Keeping(Reads):
         wanted = list(session_ids)
         if dry_run:
             with translated(self.path):
-                return _removal.planned(self.connection, self._named(wanted, purge=purge))
+                return self._planned(self._named(wanted, purge=purge))
+        self.settle_archive()
         if purge:
             return self._purge(wanted)
         with self.atomic():
@@ -179,8 +196,14 @@ class Keeping(Reads):
                 f"nothing can be purged from {self.path} inside a transaction",
                 hint="end atomic() first",
             )
-        with translated(self.path), _purge.overwriting(connection):
+        archive = self._archive()
+        with ExitStack() as overwriting:
+            overwriting.enter_context(translated(self.path))
+            overwriting.enter_context(_purge.overwriting(connection))
             check_room(connection, self.path)
+            if archive is not None:
+                overwriting.enter_context(_purge.overwriting(archive.connection))
+                check_room(archive.connection, archive.path)
             with self.atomic():
                 ids = self._named(wanted, purge=True)
                 before = sequence(connection)
@@ -188,7 +211,10 @@ class Keeping(Reads):
                 removal = self._remove(ids)
                 note_purged(connection, before)
                 _purge.erase_words(connection, ids)
-            return removal._replace(is_erased=_purge.erase_traces(connection, self.path))
+            is_erased = _purge.erase_traces(connection, self.path)
+            if archive is not None:
+                is_erased &= _purge.erase_archive(archive, ids)
+            return removal._replace(is_erased=is_erased)
 
     def erase_traces(self, session_ids: Iterable[str]) -> bool:
         """Leaves no byte in the file of sessions that are gone; False where it cannot be now.
@@ -205,30 +231,87 @@ class Keeping(Reads):
 
     def _named(self, wanted: list[str], *, purge: bool) -> list[str]:
         """The sessions that these ids or beginnings of ids name, and their subagents."""
-        from clankers.store import _pruned, _removal
+        from clankers.store import _pruned
 
         ids: list[str] = []
         for one in wanted:
             try:
-                ids += _removal.with_subagents(self.connection, [self._id_of(one)])
+                ids += self._family(self._id_of(one))
             except errors.UnknownSessionError:
                 if not purge or one not in _pruned.removals(self.connection):
                     raise
                 ids += _pruned.remembered(self.connection, one)
         return list(dict.fromkeys(ids))
 
+    def _family(self, session_id: str) -> list[str]:
+        """A session and everything below it, whether that is archived or not."""
+        from clankers.store import _removal
+
+        archive = self._archive()
+        if archive is None:
+            return _removal.with_subagents(self.connection, [session_id])
+        found, before = [session_id], 0
+        while len(found) > before:
+            before = len(found)
+            below = _removal.with_subagents(self.connection, found)
+            below += _removal.with_subagents(archive.connection, below)
+            found = list(dict.fromkeys(below))
+        return found
+
     def _id_of(self, given: str) -> str:
         """The session that is meant, or the very one that only other rows speak of."""
         query = "SELECT id FROM sessions WHERE id = ? AND placeholder"
         exact = next(self._rows(query, (given,)), None)
-        return self.session(given).id if exact is None else str(exact[0])
+        if exact is not None:
+            return str(exact[0])
+        archive = self._archive()
+        archived = None if archive is None else archive.find(given)
+        if archived is None or (archived != given and self._beginning_with(given)):
+            found = self.session(given).id
+            if archived not in (None, found) and found != given:
+                raise errors.UnknownSessionError(
+                    f"{given!r} begins more than one id: {found}, and {archived} in the archive",
+                    hint="give more of the id",
+                )
+            return found
+        return archived
+
+    def _planned(self, ids: list[str]) -> Removal:
+        """What would go with these sessions, here and in the archive."""
+        from clankers.store import _removal
+
+        here = _removal.planned(self.connection, ids)
+        archive = self._archive()
+        if archive is None:
+            return here
+        there = _removal.planned(archive.connection, ids)
+        real = self._real(ids)
+        sessions = {one.id: one for one in here.sessions}
+        sessions |= {one.id: one for one in there.sessions if one.id not in real}
+        rows = {table: number + there.rows[table] for table, number in here.rows.items()}
+        rows["sessions"] = len(sessions)
+        return _removal.Removal([*sessions.values()], rows, here.bytes + there.bytes)
 
     def _remove(self, ids: list[str]) -> Removal:
         from clankers.store import _removal
 
-        removal = _removal.planned(self.connection, ids)
+        removal = self._planned(ids)
+        self._remove_archived(ids)
         _removal.remove(self.connection, ids, prunes=False)
         return removal
+
+    def _remove_archived(self, ids: list[str]) -> None:
+        """Has sync told of what is archived of sessions, and removes it after the commit."""
+        archive = self._archive()
+        if archive is None:
+            return
+        from clankers.store import _moving
+
+        with archive.transaction():
+            archive.note_moving(ids, removed_at=clock(self.connection))
+        with self.quietly():
+            _moving.stand_in(self, archive, ids)
+        self._afterwards.append(partial(self._settle, ids, set()))
 
     def forget_pruned(self, session_id: str) -> list[str]:
         """Lets imports bring back a session that was pruned or deleted; the ids that this frees.

@@ -11,7 +11,7 @@ from clankers.store._schema import READ_COLUMNS
 from clankers.store.capture._marks import note_new, quietly
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
     from types import TracebackType
 
@@ -28,9 +28,17 @@ class Opened:
         self._busy_timeout_ms = BUSY_TIMEOUT_MS
         self._depth = 0
         self._device_id: str | None = None
+        # How many there were so far, and what waits for the end of the one that is open.
+        self._transactions = 0
+        self._afterwards: list[Callable[[], None]] = []
 
     def close(self) -> None:
         self.connection.close()
+
+    @property
+    def is_read_only(self) -> bool:
+        """Whether it was opened for reading only."""
+        return self._read_only
 
     def __enter__(self) -> Self:
         return self
@@ -55,11 +63,6 @@ class Opened:
         """Asks anew for the id, which another one has changed."""
         self._device_id = None
 
-    @property
-    def is_read_only(self) -> bool:
-        """True when it was opened for reading only."""
-        return self._read_only
-
     @contextmanager
     def atomic(self) -> Iterator[None]:
         """All writes inside become one transaction, or none of them happens.
@@ -81,6 +84,7 @@ class Opened:
             self._depth += 1
             try:
                 connection.execute("SAVEPOINT nested" if nested else "BEGIN IMMEDIATE")
+                self._transactions += not nested
                 yield
                 if not nested:
                     # What was inserted is queued with what it belongs to, or not at all.
@@ -92,9 +96,13 @@ class Opened:
                     connection.execute(
                         "ROLLBACK TO nested; RELEASE nested" if nested else "ROLLBACK"
                     )
+                if not nested:
+                    self._afterwards.clear()
                 raise
             finally:
                 self._depth -= 1
+        while self._afterwards and not nested:
+            self._afterwards.pop(0)()
 
     @contextmanager
     def quietly(self) -> Iterator[None]:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     import apsw
 
+    from clankers.store._archive import Archive
+
 # What an importer keeps to go on reading may quote the session: its title, a pending prompt.
 # Without it a file is read from its start when it grows.
 _RESET_SOURCES = """
@@ -53,6 +55,22 @@ def erase_traces(connection: apsw.Connection, path: Path) -> bool:
         return vacuum(connection, path).is_complete
     except (errors.DatabaseBusyError, errors.DiskFullError):
         return False
+
+
+def erase_archive(archive: Archive, session_ids: Sequence[str]) -> bool:
+    """Does the same to the archive, from which the rows are gone; False when that cannot be now.
+
+    What was there and came back may have left traces as well.
+    """
+    try:
+        if not set(session_ids).isdisjoint(archive.moving()):
+            return False
+        with archive.transaction():
+            rebuild_index(archive.connection)
+            _drop_samples(archive.connection)
+    except (errors.DatabaseBusyError, errors.DiskFullError):
+        return False
+    return erase_traces(archive.connection, archive.path)
 
 
 def _drop_samples(connection: apsw.Connection) -> None:

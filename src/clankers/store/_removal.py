@@ -35,7 +35,7 @@ _FAMILY = """family(id, root) AS (
   SELECT s.id, f.root FROM family f JOIN sessions s ON s.parent_id = f.id
   WHERE s.relationship IS NULL OR s.relationship = 'subagent'
 )"""
-_REFERENCE = re.compile(r'"attachment":\s*"([0-9a-f]{64})"')
+REFERENCE = re.compile(r'"attachment":\s*"([0-9a-f]{64})"')
 _REFERRING = """
 SELECT content FROM messages WHERE instr(content, '"attachment"') AND {which}
 UNION ALL
@@ -123,6 +123,19 @@ def with_subagents(connection: apsw.Connection, session_ids: Iterable[str]) -> l
     return [str(one) for (one,) in connection.execute(query, (json.dumps(list(session_ids)),))]
 
 
+def with_parents(connection: apsw.Connection, session_ids: Iterable[str]) -> list[str]:
+    """These sessions and those that they are subagents of."""
+    query = """
+WITH RECURSIVE above(id) AS (
+  SELECT value FROM json_each(?)
+  UNION
+  SELECT s.parent_id FROM above a JOIN sessions s ON s.id = a.id
+  WHERE s.parent_id NOT NULL AND (s.relationship IS NULL OR s.relationship = 'subagent')
+)
+SELECT id FROM above"""
+    return [str(one) for (one,) in connection.execute(query, (json.dumps(list(session_ids)),))]
+
+
 def planned(connection: apsw.Connection, session_ids: Sequence[str]) -> Removal:
     """What would go with these sessions."""
     ids = json.dumps(list(session_ids))
@@ -131,7 +144,7 @@ def planned(connection: apsw.Connection, session_ids: Sequence[str]) -> Removal:
     for table in _TABLES:
         counted = f"SELECT count(*) FROM {table} WHERE session_id IN {_CHOSEN}"
         rows[table] = connection.execute(counted, (ids,)).get
-    hashes = _unreferred(connection, ids)
+    hashes = unreferred(connection, ids)
     rows["attachments"], attached = connection.execute(
         "SELECT count(*), coalesce(sum(octet_length(data)), 0)"
         f" FROM attachments WHERE sha256 IN {_CHOSEN}",
@@ -180,16 +193,21 @@ def remove(connection: apsw.Connection, session_ids: Sequence[str], *, prunes: b
     from clankers.store.search._index import update_index
 
     ids = json.dumps(list(session_ids))
-    hashes = _unreferred(connection, ids)
+    hashes = unreferred(connection, ids)
     connection.execute(f"DELETE FROM sessions WHERE id IN {_CHOSEN}", (ids,))
     connection.execute(f"DELETE FROM attachments WHERE sha256 IN {_CHOSEN}", (json.dumps(hashes),))
     if prunes:
         connection.execute(
             "INSERT INTO pruned(session_id, pruned_at) SELECT value, ? FROM json_each(?) WHERE 1"
             " ON CONFLICT DO UPDATE SET pruned_at = excluded.pruned_at",
-            (int(time.time() * 1000), ids),
+            (now(), ids),
         )
     update_index(connection)
+
+
+def now() -> int:
+    """Epoch ms, as the time of a removal is noted."""
+    return int(time.time() * 1000)
 
 
 def blank_usage(connection: apsw.Connection, session_ids: Sequence[str]) -> None:
@@ -200,8 +218,8 @@ def blank_usage(connection: apsw.Connection, session_ids: Sequence[str]) -> None
     )
 
 
-def _unreferred(connection: apsw.Connection, ids: str) -> list[str]:
-    """The images and documents that only these sessions refer to."""
+def unreferred(connection: apsw.Connection, ids: str) -> list[str]:
+    """The images and documents that only these sessions, a JSON list, refer to."""
     theirs = _referred(connection, f"session_id IN {_CHOSEN}", ids)
     if not theirs:
         return []
@@ -209,6 +227,19 @@ def _unreferred(connection: apsw.Connection, ids: str) -> list[str]:
     return sorted(theirs - others)
 
 
+def referred(connection: apsw.Connection) -> set[str]:
+    """The images and documents that any row refers to; reads the content of all."""
+    rows = connection.execute(_REFERRING.format(which="1"))
+    return {digest for (written,) in rows for digest in REFERENCE.findall(written)}
+
+
+def is_untouched(connection: apsw.Connection, session_ids: Sequence[str], before: int) -> bool:
+    """Whether nothing happened in any of these sessions at or after a time."""
+    query = f"SELECT max({_LAST_AT}) FROM json_each(?) j CROSS JOIN sessions s ON s.id = j.value"
+    last_at = connection.execute(query, (json.dumps(list(session_ids)),)).get
+    return last_at is not None and last_at < before
+
+
 def _referred(connection: apsw.Connection, which: str, ids: str) -> set[str]:
     rows = connection.execute(_REFERRING.format(which=which), (ids, ids))
-    return {digest for (written,) in rows for digest in _REFERENCE.findall(written)}
+    return {digest for (written,) in rows for digest in REFERENCE.findall(written)}

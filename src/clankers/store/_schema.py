@@ -132,6 +132,7 @@ INTERNAL_TABLES = frozenset(
             for index in ("message_search", "tool_search")
             for part in ("config", "data", "docsize", "idx")
         ),
+        "archive_moving",
         "device",
         "message_search",
         "schema_migrations",

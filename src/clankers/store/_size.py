@@ -8,7 +8,7 @@ import shutil
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from clankers.store._backup import backups
-from clankers.store._files import log_of
+from clankers.store._files import archive_path, log_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -70,7 +70,7 @@ class Size(NamedTuple):
     the file, `backups` all copies in the folder beside it, and `disk_free` what the disk
     has left. `parts` come the largest first, and are empty where SQLite was built without
     its `dbstat` table. `sessions`, `projects` and `agents` count the text of messages and
-    tool calls.
+    tool calls. `archive` is the file of archived sessions, with its log; 0 where there is none.
     """
 
     database: int
@@ -82,6 +82,7 @@ class Size(NamedTuple):
     sessions: list[Share]
     projects: list[Share]
     agents: list[Share]
+    archive: int = 0
 
     def tables(self) -> list[tuple[str, int, int]]:
         """(table, bytes of its rows, bytes of its indexes), the largest first."""
@@ -106,7 +107,13 @@ def measure(connection: apsw.Connection, path: Path, *, largest: int) -> Size:
         sessions=sessions,
         projects=projects,
         agents=agents,
+        archive=_archive_size(path),
     )
+
+
+def _archive_size(path: Path) -> int:
+    archive = archive_path(path)
+    return archive.stat().st_size + log_size(archive) if archive.exists() else 0
 
 
 def log_size(path: Path) -> int:

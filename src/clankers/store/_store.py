@@ -145,6 +145,8 @@ class Store(Keeping):
         messages = [one for one in records if isinstance(one, Message)]
         sessions = [one for one in records if isinstance(one, Session)]
         with self.atomic():
+            if self._may_have_archived():
+                self.return_touched({_session_of(one) for one in records})
             _live.tell_apart(self.connection, messages)
             _live.leave_told(self.connection, sessions)
             for session in sessions:
@@ -177,8 +179,13 @@ class Store(Keeping):
         if kind not in TABLE_OF:
             raise TypeError(f"{kind.__name__} is no record of the store")
         if kind is Session:
+            if self._may_have_archived():
+                parents = (one.parent_id for one in records if one.parent_id)
+                self.return_touched({*(one.id for one in records), *parents})
             touched.update(measured_sessions(self.connection, [one.id for one in records]))
         else:
+            if self._may_have_archived():
+                self.return_touched({one.session_id for one in records})
             sources = ((one.session_id, getattr(one, "source", None)) for one in records)
             add_placeholders(self.connection, sources, self.device_id)
         return self.write(TABLE_OF[kind], records)
@@ -186,9 +193,13 @@ class Store(Keeping):
     def write(self, table: str, records: Sequence[Any]) -> int:
         """Upserts records of one table; the caller has a transaction open.
 
-        Sessions that the records belong to must be there already.
+        Sessions that the records belong to must be there already. With a session that was
+        deleted, what is archived of it comes back.
         """
-        return write_rows(self._writing(), table, records, self.device_id)
+        written = write_rows(self._writing(), table, records, self.device_id)
+        if table == "sessions" and self._may_have_archived():
+            self.return_covered(one.id for one in records)
+        return written
 
     def write_usage(self, records: Sequence[Usage], *, improved: bool = False) -> set[str]:
         """Merges usage; of two readings of one response the better one stays.

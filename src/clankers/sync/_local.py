@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from clankers import errors
-from clankers.store._archive import ROW_COLUMNS, Archive, archive_path
+from clankers.store._archive import ROW_COLUMNS
 from clankers.store.capture import _received as received
 from clankers.store.capture import _rows
 from clankers.store.capture._authors import Authors
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import apsw
 
     from clankers.store import Store
+    from clankers.store._archive import Archive
     from clankers.store.capture._rows import Local, Tombstone
 
 
@@ -30,19 +31,11 @@ class Database:
         self.store = store
         self.connection: apsw.Connection = store.connection
         self.authors = Authors(store.connection)
-        self._archive: Archive | None = None
-        self._archive_path = archive_path(store.path)
         # Rows that are back in the main file, and go from the archive when that is committed.
         self._returned: dict[str, list[int]] = {}
         self._moved: set[str] = set()
         self._in_archive = ExitStack()
         self._is_writing = False
-
-    def close(self) -> None:
-        """Closes the archive; the store is its owner's."""
-        if self._archive is not None:
-            self._archive.close()
-            self._archive = None
 
     @property
     def state(self) -> State:
@@ -122,9 +115,7 @@ class Database:
 
     def archive(self, *, create: bool = False) -> Archive | None:
         """The archive; None where there is none and none is to be made."""
-        if self._archive is None and (create or self._archive_path.exists()):
-            self._archive = Archive.beside(self.store, create=create)
-        return self._archive
+        return self.store.opened_archive(create=create)
 
     @contextmanager
     def moving(self) -> Iterator[None]:
@@ -218,7 +209,7 @@ class Database:
 
     def _settle(self) -> None:
         """Takes from the archive what is back, now that this is certain."""
-        archive = self._archive
+        archive = self.archive()
         if archive is None:
             return
         with self.store.quietly(), archive.transaction():

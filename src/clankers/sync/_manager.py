@@ -110,8 +110,8 @@ class SyncManager:
         return cls(store, auth_of(profile), profile.endpoint, policy=policy_of(profile))
 
     def close(self) -> None:
-        """Closes what the manager opened itself; the store stays open."""
-        self._database.close()
+        """Closes the connections to the server; the store stays open."""
+        self._transport.close()
 
     def __enter__(self) -> Self:
         return self

@@ -261,6 +261,7 @@ class _Applying:
             update_row(self._connection, table, n, changes)
         if is_covered or (table in CHILDREN and self._is_session_archived(values)):
             self._database.move_to_archive(table, [n])
+            received.drop_placeholder(self._connection, str(values.get("session_id")))
         return n
 
     def _make_session(self, session_id: str) -> None:

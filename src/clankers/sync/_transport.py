@@ -97,7 +97,13 @@ class Transport:
         self.endpoint = endpoint.rstrip("/")
         self._auth = auth
         self._own = threading.local()
+        self._sessions: list[requests.Session] = []
         self._packs_zstd = True
+
+    def close(self) -> None:
+        """Closes all connections; the next request opens another."""
+        for session in self._sessions:
+            session.close()
 
     def status(self) -> ServerStatus:
         """The tenant that the credential is for, its store, and how much it has."""
@@ -187,6 +193,7 @@ class Transport:
     def _session(self) -> requests.Session:
         if not hasattr(self._own, "session"):
             self._own.session = _http.session(self._auth)
+            self._sessions.append(self._own.session)
         session: requests.Session = self._own.session
         return session
 

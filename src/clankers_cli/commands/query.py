@@ -44,6 +44,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     asked.add_argument(
         "--interactive", action="store_true", help="open a prompt, with completion and history"
     )
+    asked.add_argument(
+        "--archive", action="store_true", help="ask the archive instead, where old sessions are"
+    )
     asked.add_argument("--limit", type=_count, metavar="N", help="print at most N rows")
     asked.add_argument(
         "--timeout",
@@ -71,7 +74,7 @@ def run(args: argparse.Namespace) -> int:
     if args.sql is None and args.named is None:
         return _prompt(args)
     sql, params = _asked(args)
-    with Query(_context.database_path(args)) as query:
+    with Query(_context.asked_path(args)) as query:
         output = _rows.Output(args.output, database=query.path)
         try:
             result = query.query(sql, params, limit=args.limit, timeout=_timeout(args))

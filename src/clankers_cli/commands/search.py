@@ -51,6 +51,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--exact", action="store_true", help="TEXT is one exact text, quotes and colons included"
     )
     parser.add_argument(
+        "--archive", action="store_true", help="in the archive instead, where old sessions are"
+    )
+    parser.add_argument(
         "--all", action="store_true", help="look through everything, however long it takes"
     )
     parser.add_argument(
@@ -64,7 +67,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     found = search_file(
-        _context.database_path(args),
+        _context.asked_path(args),
         " ".join(args.text),
         source=args.source,
         project=args.project,

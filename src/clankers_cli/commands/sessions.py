@@ -17,6 +17,7 @@ from clankers_cli import _context
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
+    from collections.abc import Callable, Iterable
     from datetime import tzinfo
 
     from clankers.conversation import Turn
@@ -32,6 +33,19 @@ def configure(parser: ArgumentParser) -> None:
     actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
 
     listing = actions.add_parser("list", help="the newest sessions")
+    add_filters(listing)
+    listing.set_defaults(act=_list)
+
+    showing = actions.add_parser("show", help="a session's conversation")
+    showing.add_argument("id", metavar="ID", help="the id, or enough of its beginning")
+    showing.add_argument(
+        "--full", action="store_true", help="thinking, tool inputs and outputs in full"
+    )
+    showing.set_defaults(act=_show)
+
+
+def add_filters(listing: ArgumentParser) -> None:
+    """The options of a list of sessions."""
     listing.add_argument("--source", metavar="AGENT", help="of one agent")
     listing.add_argument("--project", metavar="P", help="of a project, by name or whole path")
     listing.add_argument("--model", metavar="M", help="with a model whose name begins so")
@@ -42,14 +56,6 @@ def configure(parser: ArgumentParser) -> None:
         "--limit", metavar="N", type=_count, default=_LIMIT, help=f"at most N ({_LIMIT}); 0 for all"
     )
     listing.add_argument("--offset", metavar="N", type=_count, default=0, help="leave N out first")
-    listing.set_defaults(act=_list)
-
-    showing = actions.add_parser("show", help="a session's conversation")
-    showing.add_argument("id", metavar="ID", help="the id, or enough of its beginning")
-    showing.add_argument(
-        "--full", action="store_true", help="thinking, tool inputs and outputs in full"
-    )
-    showing.set_defaults(act=_show)
 
 
 def _count(text: str) -> int:
@@ -65,10 +71,17 @@ def run(args: Namespace) -> int:
 
 
 def _list(args: Namespace, store: Store) -> None:
+    show_list(args, store.sessions)
+
+
+def show_list(
+    args: Namespace, find: Callable[..., Iterable[Session]], *, none: str = "no sessions"
+) -> None:
+    """Prints the sessions that `find` gives for the filters."""
     zone = _context.zone(args)
     limit = args.limit or None
     found = list(
-        store.sessions(
+        find(
             source=args.source,
             project=args.project,
             model=args.model,
@@ -86,7 +99,7 @@ def _list(args: Namespace, store: Store) -> None:
         columns = ("id", "last", "agent", "project", "title", "messages", "tools", "tokens", "cost")
         print(report_table(columns, [_row(session, zone) for session in shown]))
     else:
-        print("no sessions")
+        print(none)
         _context.hint_at_agent(args.source)
     if len(found) > len(shown):
         print(

@@ -55,6 +55,7 @@ def _report(args: Namespace, size: Size) -> None:
         ("database", size.database),
         ("of it free", size.free),
         ("log", size.log),
+        *([("archive", size.archive)] if size.archive else []),
         ("backups", size.backups),
         ("free on the disk", size.disk_free),
     ):

@@ -26,7 +26,7 @@ def start(args: Namespace) -> int:
             "there is nothing to ask",
             hint="give a statement, --named NAME, or --interactive for a prompt",
         )
-    with Query(_context.database_path(args)) as query, Session(args, query) as session:
+    with Query(_context.asked_path(args)) as query, Session(args, query) as session:
         if is_piped:
             session.run_script(sys.stdin.read())
             return 0

@@ -5,12 +5,19 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from clankers.store.capture._layout import NUMBER
+from clankers.store.capture._layout import NUMBER, WALL
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     import apsw
+
+# SQL: the deletion d is not older than the stamp s, by time, device and edition.
+NOT_OLDER = (
+    "(d.at > s.at OR d.at = s.at AND ("
+    "SELECT (a.device, a.edition) >= (b.device, b.edition) FROM sync_author a, sync_author b"
+    " WHERE a.k = d.by AND b.k = s.by))"
+)
 
 
 def let_import(connection: apsw.Connection, table: str, record_id: str) -> None:
@@ -35,6 +42,12 @@ def note_purged(connection: apsw.Connection, after: int) -> None:
     connection.execute("UPDATE sync_deleted SET purge = 1 WHERE seq > ?", (after,))
 
 
+def clock(connection: apsw.Connection) -> int:
+    """The time, in epoch ms, that a deletion made now is stamped with at least."""
+    query = f"SELECT max(clock_floor, {WALL} + clock_offset) FROM sync_core"
+    return int(connection.execute(query).get)
+
+
 def sequence(connection: apsw.Connection) -> int:
     """The number of the newest change."""
     return int(connection.execute("SELECT seq FROM sync_core").get)
@@ -43,6 +56,11 @@ def sequence(connection: apsw.Connection) -> int:
 def has_deleted(connection: apsw.Connection) -> bool:
     """Whether anything but sessions was ever deleted."""
     return bool(connection.execute("SELECT EXISTS (SELECT 1 FROM sync_deleted WHERE tbl > 0)").get)
+
+
+def has_any_deleted(connection: apsw.Connection) -> bool:
+    """Whether anything was ever deleted, sessions included."""
+    return bool(connection.execute("SELECT EXISTS (SELECT 1 FROM sync_deleted)").get)
 
 
 def deleted_sessions(connection: apsw.Connection) -> dict[str, int]:

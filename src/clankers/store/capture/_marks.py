@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import contextmanager
 from functools import cache
 
@@ -19,6 +20,7 @@ TYPE_CHECKING = False  # typing itself is slow to import, and every writer comes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import Any
 
     import apsw
 
@@ -41,17 +43,19 @@ def begin(connection: apsw.Connection) -> None:
 
 
 def note_new(
-    connection: apsw.Connection, *, by_event: bool = False, most: int | None = None
+    connection: apsw.Connection, *, by_event: bool | None = None, most: int | None = None
 ) -> bool:
     """Stamps and queues the rows above the marks; False when more than `most` of a table are left.
 
     The caller has a transaction open. With `by_event` a row is as old as what it tells of,
-    which is how imports are stamped; else it is said now.
+    which is how imports are stamped; else it is said now. By default that depends on whether
+    an import is writing.
     """
-    row = connection.execute(f"SELECT capturing, {_MARKS}, {_TOPS} FROM sync_core").get
+    row = connection.execute(f"SELECT capturing, import, {_MARKS}, {_TOPS} FROM sync_core").get
     if not row[0]:
         return True
-    marks, tops = row[1 : len(TABLES) + 1], row[len(TABLES) + 1 :]
+    by_event = bool(row[1]) if by_event is None else by_event
+    marks, tops = row[2 : len(TABLES) + 2], row[len(TABLES) + 2 :]
     new = {
         table: (mark, top)
         for table, mark, top in zip(TABLES, marks, tops, strict=True)
@@ -116,6 +120,25 @@ def quietly(connection: apsw.Connection) -> Iterator[None]:
                 f" max(m_{table}, coalesce((SELECT max(n) FROM {table}), 0))"
             )
     connection.execute("UPDATE sync_core SET quiet = quiet - 1")
+
+
+def note_returned(connection: apsw.Connection, table: str, ids: list[str]) -> None:
+    """Stamps and queues those of some rows that were put away before any stamp was made.
+
+    They are as old as what they tell of, as all that was there before sync. The caller
+    writes quietly.
+    """
+    if not ids or not is_capturing(connection):
+        return
+    unnoted: list[Any] = connection.execute(
+        f"SELECT t.n FROM json_each(?) j CROSS JOIN {table} t ON t.id = j.value"
+        f" WHERE NOT EXISTS (SELECT 1 FROM sync_{table} s WHERE s.n = t.n)",
+        (json.dumps(ids),),
+    ).fetchall()
+    if unnoted:
+        connection.execute("UPDATE sync_core SET seq = seq + 1")
+        note = _note_sql(table, by_event=True, revives=True)
+        connection.executemany(note, [(n - 1, n) for (n,) in unnoted])
 
 
 @cache
