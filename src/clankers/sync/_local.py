@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from clankers import errors
 from clankers.store._archive import ROW_COLUMNS
+from clankers.store.capture import _marks as marks
 from clankers.store.capture import _received as received
 from clankers.store.capture import _rows
 from clankers.store.capture._authors import Authors
-from clankers.store.capture._layout import SYNCED
+from clankers.store.capture._layout import EVENT_TIMES, SYNCED
 from clankers.store.capture._state import State, change_state, read_state
 
 if TYPE_CHECKING:
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from clankers.store import Store
     from clankers.store._archive import Archive
     from clankers.store.capture._rows import Local, Tombstone
+
+
+_CHUNK = 50_000
 
 
 class Database:
@@ -110,6 +114,21 @@ class Database:
         places = [columns.index(name) for name in SYNCED[table]]
         found = {row[0]: (row[1], [row[place] for place in places]) for row in rows}
         return _rows.archived(self.connection, table, found)
+
+    def note_archived(self) -> None:
+        """Has what was archived before there was any sync sent too."""
+        archive = self.archive()
+        if archive is None:
+            return
+        for table in ROW_COLUMNS:
+            told = ", ".join(EVENT_TIMES[table])
+            rows = archive.connection.execute(
+                f"SELECT n, coalesce({told}, 1) FROM {table}"
+                + (" WHERE NOT placeholder" if table == "sessions" else "")
+            ).fetchall()
+            for begin in range(0, len(rows), _CHUNK):
+                with self.store.atomic():
+                    marks.note_put_away(self.connection, table, rows[begin : begin + _CHUNK])
 
     # Between the two files
 

@@ -266,6 +266,7 @@ class SyncManager:
                 marks.begin(connection)
                 marks.note_chunk(connection)
             self._note_rest()
+            self._database.note_archived()
         with self.store.atomic():
             pass  # Notes what others have inserted.
 

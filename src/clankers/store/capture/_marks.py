@@ -19,7 +19,7 @@ from clankers.store.capture._layout import (
 TYPE_CHECKING = False  # typing itself is slow to import, and every writer comes by here
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from typing import Any
 
     import apsw
@@ -120,6 +120,17 @@ def quietly(connection: apsw.Connection) -> Iterator[None]:
                 f" max(m_{table}, coalesce((SELECT max(n) FROM {table}), 0))"
             )
     connection.execute("UPDATE sync_core SET quiet = quiet - 1")
+
+
+def note_put_away(connection: apsw.Connection, table: str, rows: Iterable[tuple[int, int]]) -> None:
+    """Stamps and queues rows that are in the archive since before sync: `n`, and what time they tell of."""
+    connection.execute("UPDATE sync_core SET seq = seq + 1")
+    connection.executemany(
+        f"INSERT INTO sync_{table}(n, at, by, seq, first)"
+        f" SELECT ?, max(1, min(?, {_CLOCK})), author, seq, seq FROM sync_core WHERE 1"
+        " ON CONFLICT(n) DO NOTHING",
+        rows,
+    )
 
 
 def note_returned(connection: apsw.Connection, table: str, ids: list[str]) -> None:
