@@ -30,7 +30,6 @@ from clankers.server._problems import Problem
 from clankers.server._writer import Writer
 from clankers.server.backends import Statement, database_name
 from clankers.store.capture import _marks as marks
-from clankers.store.capture import _queue as queue
 from clankers.store.capture._layout import ASIDE, CHILDREN, HELD
 from clankers.sync import Policy, _agreeing
 from clankers.sync._exchange import Exchange
@@ -510,10 +509,6 @@ class RealDevice:
             self.store.bring_back([session_id])
 
     def build(self, most: int) -> dict[str, Any] | None:
-        with self.store.atomic():
-            if self._policy.exclude:
-                queue.release_held(self.store.connection)
-        self._outgoing.look_anew()
         batch = self._exchange.next_batch(most)
         if batch is None:
             return None

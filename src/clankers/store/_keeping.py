@@ -153,7 +153,7 @@ class Keeping(Archiving):
             going, staying = without_unsent(ids())
             removal = _removal.planned(self.connection, going)
             _removal.forget_stamps(self.connection, going)
-            _removal.remove(self.connection, going, prunes=True)
+            _removal.remove(self.connection, going)
             return removal._replace(unsent=staying)
 
     def delete(
@@ -297,7 +297,7 @@ class Keeping(Archiving):
 
         removal = self._planned(ids)
         self._remove_archived(ids)
-        _removal.remove(self.connection, ids, prunes=False)
+        _removal.remove(self.connection, ids)
         return removal
 
     def _remove_archived(self, ids: list[str]) -> None:

@@ -105,6 +105,18 @@ class Opened:
             self._afterwards.pop(0)()
 
     @contextmanager
+    def at_one_moment(self) -> Iterator[None]:
+        """All that is read inside is of one state of the database, whatever others commit."""
+        with translated(self.path):
+            self.connection.execute("SAVEPOINT moment")
+            try:
+                yield
+            finally:
+                # A full disk makes SQLite end the transaction by itself.
+                if self.connection.in_transaction:
+                    self.connection.execute("RELEASE moment")
+
+    @contextmanager
     def quietly(self) -> Iterator[None]:
         """A transaction of which sync is told nothing: what moves here is no news elsewhere."""
         with self.atomic(), quietly(self.connection):

@@ -184,24 +184,19 @@ def forget_stamps(connection: apsw.Connection, session_ids: Sequence[str]) -> No
             connection.execute(f"DELETE FROM {side} WHERE {theirs}", (ids,))
 
 
-def remove(connection: apsw.Connection, session_ids: Sequence[str], *, prunes: bool) -> None:
-    """Removes sessions from tables and index; the caller has a transaction.
-
-    What is pruned is remembered, for imports and pulls leave it out; of what is deleted that
-    is known by its tombstone.
-    """
+def remove(connection: apsw.Connection, session_ids: Sequence[str]) -> None:
+    """Removes sessions from tables and index, and remembers that; the caller has a transaction."""
     from clankers.store.search._index import update_index
 
     ids = json.dumps(list(session_ids))
     hashes = unreferred(connection, ids)
     connection.execute(f"DELETE FROM sessions WHERE id IN {_CHOSEN}", (ids,))
     connection.execute(f"DELETE FROM attachments WHERE sha256 IN {_CHOSEN}", (json.dumps(hashes),))
-    if prunes:
-        connection.execute(
-            "INSERT INTO pruned(session_id, pruned_at) SELECT value, ? FROM json_each(?) WHERE 1"
-            " ON CONFLICT DO UPDATE SET pruned_at = excluded.pruned_at",
-            (now(), ids),
-        )
+    connection.execute(
+        "INSERT INTO pruned(session_id, pruned_at) SELECT value, ? FROM json_each(?) WHERE 1"
+        " ON CONFLICT DO UPDATE SET pruned_at = excluded.pruned_at",
+        (now(), ids),
+    )
     update_index(connection)
 
 

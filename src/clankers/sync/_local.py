@@ -122,7 +122,7 @@ class Database:
             return
         for table in ROW_COLUMNS:
             told = ", ".join(EVENT_TIMES[table])
-            rows = archive.connection.execute(
+            rows: list[Any] = archive.connection.execute(
                 f"SELECT n, coalesce({told}, 1) FROM {table}"
                 + (" WHERE NOT placeholder" if table == "sessions" else "")
             ).fetchall()

@@ -17,7 +17,7 @@ from clankers.sync._projects import Projects
 from clankers.sync._titles import whole_titles
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from clankers.store.capture._queue import Waiting
     from clankers.store.capture._rows import Local
@@ -92,10 +92,9 @@ class Outgoing:
         self._policy = policy
         self._projects = Projects(database)
         self._edition = database.edition
-
-    def look_anew(self) -> None:
-        """Forgets which session belongs to which project: some may have changed."""
-        self._projects.forget()
+        # By table: rows that must not leave, and rows that are nowhere.
+        self._held: dict[str, list[int]] = {}
+        self._lost: dict[str, set[int]] = {}
 
     def batch(
         self,
@@ -110,20 +109,27 @@ class Outgoing:
         queue, the others are held.
         """
         self._edition = self._database.edition
-        while picked := queue.pick(self._database.connection, most, busy):
-            records = self._read(picked, busy, is_alone=is_alone)
-            self._finish(records)
-            fresh = [one for one in records if not self._is_known(one)]
-            self._drop([one for one in records if self._is_known(one)])
-            deletes = [one for one in picked if one.is_delete]
-            if fresh or deletes:
-                return self._packed(fresh, deletes, is_alone=is_alone)
-        return None
+        while True:
+            self._held, self._lost = {}, {}
+            self._projects.forget()
+            with self._database.store.at_one_moment():
+                picked = queue.pick(self._database.connection, most, busy)
+                records = self._read(picked, busy, is_alone=is_alone)
+                self._finish(records)
+                fresh = [one for one in records if not self._is_known(one)]
+                deletes = [one for one in picked if one.is_delete]
+                batch = (
+                    self._packed(fresh, deletes, is_alone=is_alone) if fresh or deletes else None
+                )
+            self._sort_out(records)
+            if batch is not None or not picked:
+                return batch
 
     def preview(self, most: int) -> list[tuple[str, dict[str, Any]]]:
         """Table and record of what would leave next, exactly as it would."""
-        picked = queue.pick(self._database.connection, most, ())
-        records = self._read(picked, (), is_alone=False, changes_nothing=True)
+        with self._database.store.at_one_moment():
+            picked = queue.pick(self._database.connection, most, ())
+            records = self._read(picked, (), is_alone=False)
         self._finish(records)
         shown = [
             (one.local.table, self._written(one)) for one in records if not self._is_known(one)
@@ -146,7 +152,6 @@ class Outgoing:
         busy: Sequence[Waiting],
         *,
         is_alone: bool,
-        changes_nothing: bool = False,
     ) -> list[Record]:
         """The rows that were picked, as far as they fit a batch, sessions first."""
         by_table: dict[str, list[Waiting]] = {}
@@ -158,9 +163,7 @@ class Outgoing:
         records: list[Record] = []
         room = MOST_BYTES
         for table in sorted(by_table, key=NUMBER.__getitem__):
-            found, room = self._read_table(
-                table, by_table[table], room, is_first=not records, changes_nothing=changes_nothing
-            )
+            found, room = self._read_table(table, by_table[table], room, is_first=not records)
             records += found
         return records
 
@@ -186,7 +189,6 @@ class Outgoing:
         room: int,
         *,
         is_first: bool,
-        changes_nothing: bool,
     ) -> tuple[list[Record], int]:
         by_n = {int(one.key): one for one in waiting}
         records: list[Record] = []
@@ -203,11 +205,7 @@ class Outgoing:
                 break
             room -= size
             records.append(self._record(local, by_n[local.n]))
-        if (held or lost) and not changes_nothing:
-            with self._database.store.atomic():
-                queue.hold(self._database.connection, table, held)
-                # Of a row that is nowhere there is nothing to send.
-                queue.drop(self._database.connection, table, lost)
+        self._held[table], self._lost[table] = held, lost
         return records, room
 
     def _is_held(self, local: Local) -> bool:
@@ -364,14 +362,27 @@ class Outgoing:
             sent.append(Sent(one, table, record_id, found.seq))
         return written, sent
 
-    def _drop(self, records: Iterable[Record]) -> None:
-        by_table: dict[str, list[int]] = {}
-        for one in records:
-            by_table.setdefault(one.local.table, []).append(one.local.n)
-        if by_table:
-            with self._database.store.atomic():
-                for table, ns in by_table.items():
-                    queue.drop(self._database.connection, table, ns)
+    def _sort_out(self, records: Sequence[Record]) -> None:
+        """Takes from the queue what need not be sent, and what must not.
+
+        What was changed since it was read goes on waiting.
+        """
+        known = [one.local for one in records if self._is_known(one)]
+        sessions = [one.local.n for one in records if one.local.table == "sessions"]
+        looks = bool(sessions) and bool(self._policy.exclude)
+        if not (known or looks or any(self._held.values()) or any(self._lost.values())):
+            return
+        connection = self._database.connection
+        with self._database.store.atomic():
+            for one in known:
+                queue.drop(connection, one.table, one.n, one.seq)
+            for table, lost in self._lost.items():
+                queue.drop_lost(connection, table, lost)
+            for table, ns in self._held.items():
+                queue.hold(connection, table, ns)
+            if looks:
+                # Of a session that changed, more may be known than before.
+                queue.release_held_of(connection, sessions)
 
 
 def _nobody(local: Local) -> Waiting:

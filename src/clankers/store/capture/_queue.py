@@ -158,10 +158,19 @@ def acknowledge_deletes(
     )
 
 
-def drop(connection: apsw.Connection, table: str, ns: Iterable[int]) -> None:
-    """Rows that need not be sent after all."""
+def drop(connection: apsw.Connection, table: str, n: int, seq: int | None) -> None:
+    """A row that need not be sent after all, unless it has changed since."""
+    connection.execute(
+        f"UPDATE sync_{table} SET seq = NULL, first = NULL, state = NULL WHERE n = ? AND seq IS ?",
+        (n, seq),
+    )
+
+
+def drop_lost(connection: apsw.Connection, table: str, ns: Iterable[int]) -> None:
+    """Rows that are in neither file: there is nothing to send."""
     connection.executemany(
-        f"UPDATE sync_{table} SET seq = NULL, first = NULL, state = NULL WHERE n = ?",
+        f"UPDATE sync_{table} SET seq = NULL, first = NULL, state = NULL"
+        f" WHERE n = ?1 AND NOT EXISTS (SELECT 1 FROM {table} WHERE n = ?1)",
         [(n,) for n in ns],
     )
 

@@ -20,8 +20,16 @@ _KEPT = frozenset({"id", "source", "origin_device"})
 
 
 def pruned(connection: apsw.Connection) -> dict[str, int]:
-    """Session id -> when it was removed from this database."""
-    return dict(connection.execute("SELECT session_id, pruned_at FROM pruned"))
+    """Session id -> when it was removed from this database, and from no other.
+
+    Of what was deleted the tombstone says whether it lives again.
+    """
+    return dict(
+        connection.execute(
+            "SELECT session_id, pruned_at FROM pruned WHERE NOT EXISTS"
+            " (SELECT 1 FROM sync_deleted WHERE tbl = 0 AND id = session_id)"
+        )
+    )
 
 
 def defaulted(table: str) -> Collection[str]:
