@@ -10,16 +10,19 @@ from __future__ import annotations
 import copy
 import itertools
 import json
+import random
 import re
 import shutil
 import sys
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import apsw
 from attrs import frozen
 
 from clankers import Store, models, wire
+from clankers.errors import ClankersError
 from clankers.importers import Batch as Read
 from clankers.importers import Resume
 from clankers.importing._archived import Resting
@@ -41,7 +44,7 @@ from clankers.wire import ZERO, Stamp
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from clankers.server.backends import Backend
@@ -88,6 +91,8 @@ TIMES = {"created_at", "session_at"}
 # Where the clock of the model begins.
 BEGINNING = 10**9
 MARKER = "[redacted:secret]"
+# So often a step that writes is cut off at one of its commits.
+BREAKS = 0.15
 _COUNTER = itertools.count()
 _SECRET, _HIDDEN = re.compile("SECRET[0-9]*"), re.compile("HIDDEN[0-9]*")
 
@@ -139,6 +144,7 @@ def world(harness: Any, seed: int, backend: Backend, loop: asyncio.Runner, folde
             act(self, action, super().act)
 
     made = World(harness.Fix.all(), seed, excl=seed % 3 == 0)
+    made.seed = seed
     clock = Clock(made)
     made.server = RealServer(harness, made, backend, loop, clock)
     devices = []
@@ -398,6 +404,8 @@ class RealDevice:
         self.alive_token = 0
         self._folder = folder
         self._policy = Levels()
+        self._chance = random.Random(f"{name} {around.seed}")
+        self.broken = 0
         folder.mkdir(exist_ok=True)
         self.boot()
         if not marks.is_capturing(self.store.connection):
@@ -431,6 +439,34 @@ class RealDevice:
     def crash(self) -> None:
         self.close()
         self.boot()
+
+    @contextmanager
+    def _may_break(self) -> Iterator[None]:
+        """Now and then one of the next commits to either file fails, and the process ends there."""
+        if self._chance.random() > BREAKS:
+            yield
+            return
+        left = self._chance.randint(1, 4)
+
+        def count() -> bool:
+            nonlocal left
+            left -= 1
+            return left == 0
+
+        archive = self.store.opened_archive()
+        connections = [self.store.connection, *([archive.connection] if archive else ())]
+        for one in connections:
+            one.set_commit_hook(count)
+        try:
+            yield
+        except (ClankersError, apsw.Error):
+            if left > 0:
+                raise
+        for one in connections:
+            one.set_commit_hook(None)
+        if left <= 0:
+            self.broken += 1
+            self.crash()
 
     @property
     def limit(self) -> int | None:
@@ -501,12 +537,14 @@ class RealDevice:
     def archive(self, session_id: str) -> None:
         found = self._database.identified("sessions", [session_id]).get(session_id)
         if found is not None and not found.is_archived and not found.is_placeholder:
-            self.store.archive(session_ids=[session_id])
+            with self._may_break():
+                self.store.archive(session_ids=[session_id])
 
     def unarchive(self, session_id: str) -> None:
         found = self._database.identified("sessions", [session_id]).get(session_id)
         if found is not None and found.is_archived and not self.dead(("sessions", session_id)):
-            self.store.bring_back([session_id])
+            with self._may_break():
+                self.store.bring_back([session_id])
 
     def build(self, most: int) -> dict[str, Any] | None:
         batch = self._exchange.next_batch(most)
@@ -520,6 +558,10 @@ class RealDevice:
         batch = self.inflight.pop(batch_id, None)
         if token != self.alive_token or batch is None:
             return
+        with self._may_break():
+            self._hear(batch, answer)
+
+    def _hear(self, batch: Batch, answer: Any) -> None:
         if answer is None or "lost" in answer:
             self._exchange.lost(batch)
         elif (problem := answer.get("problem")) is None:
@@ -547,7 +589,8 @@ class RealDevice:
     def apply(self) -> None:
         if self.page is not None:
             (page, known), self.page = self.page, None
-            self._pull().take(page, known)
+            with self._may_break():
+                self._pull().take(page, known)
 
     def _pull(self) -> Pull:
         return Pull(self._database, None)  # type: ignore[arg-type]

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 from clankers import errors
 from clankers.store._archive import ROW_COLUMNS
 from clankers.store.capture import _marks as marks
+from clankers.store.capture import _queue as queue
 from clankers.store.capture import _received as received
 from clankers.store.capture import _rows
 from clankers.store.capture._authors import Authors
-from clankers.store.capture._layout import EVENT_TIMES, SYNCED
+from clankers.store.capture._layout import CHILDREN, EVENT_TIMES, SYNCED
 from clankers.store.capture._state import State, change_state, read_state
 
 if TYPE_CHECKING:
@@ -96,6 +97,19 @@ class Database:
         ]
         return here + self.archived_of(table, session_id)
 
+    def release_held_of(self, session_ids: Sequence[str]) -> None:
+        """Looks once more at what is held of sessions: more may be known of them than before."""
+        if not queue.has_held(self.connection):
+            return
+        archive = self.archive()
+        away = {} if archive is None else archive.children_of(session_ids)
+        for table in (*CHILDREN, "usage"):
+            for one in session_ids:
+                queue.release(
+                    self.connection, table, received.numbers_of(self.connection, table, one)
+                )
+            queue.release(self.connection, table, away.get(table, []))
+
     def archived_of(self, table: str, session_id: str) -> list[Local]:
         """What belongs to a session in the archive."""
         archive = self.archive()
@@ -157,6 +171,13 @@ class Database:
             self._in_archive = ExitStack()
         if self._moved:
             self._settle()
+
+    def give_number(self, local: Local) -> None:
+        """Gives an archived row of which nothing is noted a number that no other row has."""
+        archive = self._writing()
+        (row,) = archive.rows_by_n(local.table, [local.n]).values()
+        local.n = received.new_number(self.connection, local.table)
+        archive.put(local.table, [(local.n, *row[1:])])
 
     def put_archived(self, local: Local, values: dict[str, Any]) -> None:
         """Changes an archived row, there."""

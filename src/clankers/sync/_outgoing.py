@@ -368,7 +368,7 @@ class Outgoing:
         What was changed since it was read goes on waiting.
         """
         known = [one.local for one in records if self._is_known(one)]
-        sessions = [one.local.n for one in records if one.local.table == "sessions"]
+        sessions = [one.local.id for one in records if one.local.table == "sessions"]
         looks = bool(sessions) and bool(self._policy.exclude)
         if not (known or looks or any(self._held.values()) or any(self._lost.values())):
             return
@@ -382,7 +382,7 @@ class Outgoing:
                 queue.hold(connection, table, ns)
             if looks:
                 # Of a session that changed, more may be known than before.
-                queue.release_held_of(connection, sessions)
+                self._database.release_held_of(sessions)
 
 
 def _nobody(local: Local) -> Waiting:

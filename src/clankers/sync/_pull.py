@@ -217,8 +217,10 @@ class _Applying:
                 edition=self._edition,
             )
         received.set_dead(self._connection, table, [n], is_dead=is_covered)
-        if table == "sessions" and merged.deleted_at > ZERO:
-            self._bring_back_children(met.id)
+        if table == "sessions":
+            self._database.release_held_of([met.id])
+            if merged.deleted_at > ZERO:
+                self._bring_back_children(met.id)
         session_id = met.id if table == "sessions" else merged.fields.get("session_id")
         if session_id:
             self._touched.add(session_id)
@@ -242,6 +244,8 @@ class _Applying:
         """Puts the row where it belongs; its number."""
         table, record_id, local, merged = met.table, met.id, met.local, met.merged
         values = merged.fields
+        if local is not None and local.is_archived and not local.at:
+            self._database.give_number(local)
         if local is not None and local.is_archived and (is_covered or local.state != DEAD):
             self._database.put_archived(local, values)
             return local.n
@@ -331,6 +335,9 @@ class _Applying:
             return
         if not local.is_archived:
             self._database.move_to_archive(table, [n])
+        elif not local.at:
+            self._database.give_number(local)
+            n = local.n
         received.forget_status(self._connection, table, n)
         received.set_dead(self._connection, table, [n], is_dead=True)
 

@@ -7,7 +7,7 @@ from heapq import merge
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
-from clankers.store.capture._layout import ASIDE, CHILDREN, DEAD, HELD, NUMBER, TABLES
+from clankers.store.capture._layout import ASIDE, DEAD, HELD, NUMBER, TABLES
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
@@ -210,16 +210,23 @@ def release_held(connection: apsw.Connection) -> None:
         )
 
 
-def release_held_of(connection: apsw.Connection, session_ns: Sequence[int]) -> None:
-    """The same for what belongs to sessions that changed."""
-    ns = json.dumps(list(session_ns))
-    for table in (*CHILDREN, "usage"):
-        connection.execute(
-            f"UPDATE sync_{table} SET state = NULL WHERE first IS NOT NULL AND state = {HELD}"
-            f" AND n IN (SELECT t.n FROM json_each(?) j CROSS JOIN sessions s ON s.n = j.value"
-            f" CROSS JOIN {table} t ON t.session_id = s.id)",
-            (ns,),
-        )
+def has_held(connection: apsw.Connection) -> bool:
+    """Whether any row is held."""
+    held = " UNION ALL ".join(
+        f"SELECT * FROM (SELECT 1 FROM sync_{table}"
+        f" WHERE first IS NOT NULL AND state = {HELD} LIMIT 1)"
+        for table in TABLES
+    )
+    return bool(connection.execute(f"SELECT EXISTS ({held})").get)
+
+
+def release(connection: apsw.Connection, table: str, ns: Iterable[int]) -> None:
+    """Looks once more at those of the rows that are held."""
+    connection.executemany(
+        f"UPDATE sync_{table} SET state = NULL"
+        f" WHERE n = ? AND first IS NOT NULL AND state = {HELD}",
+        [(n,) for n in ns],
+    )
 
 
 def set_aside(

@@ -171,6 +171,15 @@ def next_number(connection: apsw.Connection, table: str) -> int:
     return int(connection.execute(query, (table,)).get)
 
 
+def new_number(connection: apsw.Connection, table: str) -> int:
+    """The same, and no row will get it: it is for one that stands in the archive."""
+    n = next_number(connection, table)
+    connection.execute("UPDATE sqlite_sequence SET seq = ? WHERE name = ?", (n, table))
+    if not connection.changes():
+        connection.execute("INSERT INTO sqlite_sequence(name, seq) VALUES (?, ?)", (table, n))
+    return n
+
+
 def add_rows(
     connection: apsw.Connection, table: str, rows: Iterable[tuple[int, str, Mapping[str, Any]]]
 ) -> None:

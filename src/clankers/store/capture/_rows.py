@@ -134,16 +134,28 @@ def archived(
     table: str,
     found: Mapping[int, tuple[str, Sequence[Any]]],
 ) -> list[Local]:
-    """Rows of the archive, by number: their id and the columns of `SYNCED`; with what is noted here."""
+    """Rows of the archive, by number: their id and the columns of `SYNCED`; with what is noted here.
+
+    Of a row whose number another one has in the main table nothing is noted: it is left from
+    a move that did not come to its end.
+    """
+    ns = json.dumps(list(found))
+    taken = {
+        n
+        for (n,) in connection.execute(
+            f"SELECT n FROM {table} WHERE n IN (SELECT value FROM json_each(?))", (ns,)
+        )
+    }
     side = {
         row[0]: row[1:]
         for row in connection.execute(
             f"SELECT n, {', '.join(_SIDE)} FROM sync_{table}"
             " WHERE n IN (SELECT value FROM json_each(?))",
-            (json.dumps(list(found)),),
+            (ns,),
         )
+        if row[0] not in taken
     }
-    own = own_stamps(connection, table, list(found))
+    own = own_stamps(connection, table, [n for n in found if n not in taken])
     nothing = (None,) * len(_SIDE)
     rows = []
     for n, (record_id, values) in found.items():
