@@ -52,12 +52,14 @@ class Batch:
         sent: its rows, and its tombstones.
         marks: the marks it carries.
         is_alone: a single row, without its session, to find out whether it is taken.
+        looked_at: how many of the rows that wait it was chosen from.
     """
 
     body: bytes
     sent: list[Sent]
     marks: list[Mark]
     is_alone: bool = False
+    looked_at: int = 0
 
 
 class Record:
@@ -93,6 +95,10 @@ class Outgoing:
         self._projects = Projects(database)
         self._edition = database.edition
 
+    def begin(self) -> None:
+        """Others may have changed which project a session belongs to."""
+        self._projects.forget()
+
     def batch(
         self,
         busy: Sequence[Waiting],
@@ -113,7 +119,9 @@ class Outgoing:
             self._drop([one for one in records if self._is_known(one)])
             deletes = [one for one in picked if one.is_delete]
             if fresh or deletes:
-                return self._packed(fresh, deletes, is_alone=is_alone)
+                batch = self._packed(fresh, deletes, is_alone=is_alone)
+                batch.looked_at = len(picked)
+                return batch
         return None
 
     def preview(self, most: int) -> list[tuple[str, dict[str, Any]]]:
