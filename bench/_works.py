@@ -89,6 +89,7 @@ class Bench:
             self._reports,
             self._waking,
             self._serving,
+            self._syncing,
         ]
         for work in works:
             for row in work():
@@ -300,6 +301,21 @@ class Bench:
         yield Row(f"{active}, memory", found["rss"] / MB, "MB")
         yield Row(f"{active}, open files", found["files"], "files")
         yield Row(f"{active}, batch of 10 rows", found["tenant_ms"], "ms")
+
+    def _syncing(self) -> Iterator[Row]:
+        """A device and a service: when a change is there, what waiting costs, all that there is."""
+        rows, commits, polled = (2_000, 50, 3) if self._quick else (20_000, 500, 20)
+        script: list[str | Path] = [sys.executable, "-m", "bench.syncing", self._database]
+        found = json.loads(run([*script, str(rows), str(commits), str(polled)]).out)
+        for way, soon in (("events", 5), ("polling", 1_200)):
+            work = f"commit to answer of the server, {way}"
+            yield Row(f"{work}, p50", found[f"{way}_p50"], "ms", goal=soon, goal_is="at most")
+            yield Row(f"{work}, p99", found[f"{way}_p99"], "ms")
+        yield Row("daemon with sync on, idle", found["idle"], "% CPU", goal=1, goal_is="at most")
+        floor = "the same statements, SQLite alone"
+        yield Row("push by SyncManager", found["push"], "/s", floor, found["floor"], 0.40, "least")
+        yield Row("with redaction", found["redaction"], "x time", goal=1.33, goal_is="at most")
+        yield Row("bytes on the wire", found["wire"], "of raw JSON", goal=0.35, goal_is="at most")
 
     def _inside(self, *words: str | Path) -> tuple[float, float]:
         out = run([sys.executable, _HERE / "inside.py", *words]).out.split()

@@ -39,6 +39,7 @@ class TestPrecedence:
             sync_interval=30,
             sync_mode="hybrid",
             sync_batch_size=100,
+            sync_pull=False,
             auth="none",
             token=None,
             token_origin=None,

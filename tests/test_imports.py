@@ -205,7 +205,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "importing": {*BASE, "models", "store", "times", "importers", "usage"},
     "conversation": {"models", "store"},
     "sync": {*BASE, "_http", "_profile", "_settings", "auth", "models", "store", "wire"},
-    "daemon": {*BASE, "models", "_rpc", "store", "importing", "hooks", "sync"},
+    "daemon": {*BASE, "models", "_rpc", "store", "config", "importing", "hooks", "sync"},
     "hooks": {*BASE, "models", "_rpc", "store", "config"},
     "testing": {"models"},
     "doctor": EVERYTHING,

@@ -32,6 +32,15 @@ def session(auth: AuthBase) -> requests.Session:
     return made
 
 
+def session_with(auth: AuthBase, url: str) -> requests.Session:
+    """The same for one server that is asked often: what the environment says of the way there is read once."""
+    made = session(auth)
+    found = made.merge_environment_settings(url, {}, None, None, None)
+    made.proxies, made.verify = dict(found["proxies"]), found["verify"]
+    made.trust_env = False
+    return made
+
+
 def read_small(asking: requests.Session, url: str, *, largest: int) -> bytes:
     """The body at `url`, which must be small; redirects are not followed.
 

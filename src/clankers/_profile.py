@@ -27,6 +27,7 @@ class Profile:
     sync_interval: int
     sync_mode: Literal["polling", "triggers", "hybrid"]
     sync_batch_size: int
+    sync_pull: bool
     auth: Literal["none", "token", "workos"]
     token: str | None = field(repr=False)
     token_origin: str | None

@@ -98,6 +98,12 @@ SETTINGS = {
             "CLANKERS_SYNC_BATCH_SIZE",
         ),
         Setting(
+            "sync_pull",
+            "switch",
+            False,
+            "take in what other devices sent, too, while sync runs in the background",
+        ),
+        Setting(
             "auth",
             "choice",
             "none",

@@ -60,7 +60,7 @@ class TestValues:
         monkeypatch.setenv("CLANKERS_SYNC_INTERVAL", "90")
         found = cli("config", "list", "--json")
         entries = {entry["key"]: entry for entry in json.loads(found.out)}
-        assert len(entries) == 16
+        assert len(entries) == 17
         assert entries["token"] == {"key": "token", "value": "(set)", "source": "profile"}
         assert entries["sync_interval"] == {"key": "sync_interval", "value": 90, "source": "env"}
         assert entries["endpoint"] == {"key": "endpoint", "value": None, "source": "default"}

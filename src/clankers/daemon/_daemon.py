@@ -20,6 +20,7 @@ from clankers._version import __version__
 from clankers.daemon._log import LEVELS, Log
 from clankers.daemon._server import Server, check_place
 from clankers.daemon._service import Service
+from clankers.daemon._syncing import Syncing
 from clankers.daemon._writer import Writer
 from clankers.errors import ClankersError, DaemonError
 from clankers.importing import watch_sessions
@@ -51,6 +52,8 @@ class Options:
         logs: the folder of its log.
         log_level: ``debug``, ``info``, ``warn`` or ``error``.
         watch: whether it imports what agents write.
+        config: the file with the settings of sync; None for the user's own.
+        profile: the profile that counts; None for the active one.
     """
 
     socket: Path
@@ -58,6 +61,8 @@ class Options:
     logs: Path
     log_level: str = "info"
     watch: bool = True
+    config: Path | None = None
+    profile: str | None = None
 
 
 def options(
@@ -66,6 +71,8 @@ def options(
     database: Path | None = None,
     log_level: str | None = None,
     watch: bool = True,
+    config: Path | None = None,
+    profile: str | None = None,
 ) -> Options:
     """The options of the user's own daemon, where others are not given.
 
@@ -79,6 +86,8 @@ def options(
         _paths.logs_dir().absolute(),
         level if level in LEVELS else "info",
         watch,
+        None if config is None else config.absolute(),
+        profile,
     )
 
 
@@ -182,6 +191,13 @@ class _Daemon:
         self._changed: Queue[str] = Queue(_HEARD_AT_MOST)
         self._last_import: int | None = None
         self._agents: list[str] = []
+        self._syncing = Syncing(
+            options.database,
+            log,
+            stop=self._stop,
+            config=options.config,
+            profile=options.profile,
+        )
 
     async def run(self) -> None:
         options = self._options
@@ -217,12 +233,14 @@ class _Daemon:
         watching = threading.Thread(target=self._watch, name="clankers-watch")
         if options.watch:
             watching.start()
+        self._syncing.start()
         self._log.write("info", f"listens at {options.socket}, writes {options.database}")
         try:
             await self._serve(ended)
         finally:
             self._stop.set()
             await self._server.close()
+            await asyncio.to_thread(self._syncing.join)
             if options.watch:
                 await asyncio.to_thread(watching.join)
 
@@ -252,7 +270,8 @@ class _Daemon:
             "connections": self._server.connections,
             "watching": self._agents,
             "lastImportAt": self._last_import,
-            "pendingSync": 0,
+            "pendingSync": self._syncing.pending,
+            "syncProblem": self._syncing.problem,
         }
 
     def _hear(self, path: str) -> None:

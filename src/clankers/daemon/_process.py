@@ -33,8 +33,13 @@ import sys
 from pathlib import Path
 from clankers.daemon import Options, run
 
-socket, database, logs, level, watch = sys.argv[1:]
-run(Options(Path(socket), Path(database), Path(logs), level, watch == "watch"))
+socket, database, logs, level, watch, config, profile = sys.argv[1:]
+run(
+    Options(
+        Path(socket), Path(database), Path(logs), level, watch == "watch",
+        Path(config) if config else None, profile or None,
+    )
+)
 """
 
 
@@ -51,11 +56,11 @@ def start(options: Options) -> int:
     prepare(options.socket)
     _paths.make_private_dir(options.logs)
     words = (options.socket, options.database, options.logs, options.log_level)
-    watch = "watch" if options.watch else "-"
+    rest = ("watch" if options.watch else "-", options.config or "", options.profile or "")
     output = options.logs / _OUTPUT
     with open(os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as said:
         process = subprocess.Popen(  # noqa: S603 - our own program
-            [sys.executable, "-P", "-c", _PROGRAM, *map(str, words), watch],
+            [sys.executable, "-P", "-c", _PROGRAM, *map(str, (*words, *rest))],
             stdin=subprocess.DEVNULL,
             stdout=said,
             stderr=said,

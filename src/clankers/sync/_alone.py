@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _LONGEST = 20
+# Whoever looks who syncs has the lock for a moment, and a small push ends in a few of these.
+_PATIENCE, _PAUSE = 1.0, 0.01
 
 
 def lock_of(database: Path) -> Path:
@@ -22,16 +25,16 @@ def lock_of(database: Path) -> Path:
 
 
 @contextmanager
-def alone(database: Path) -> Iterator[None]:
+def alone(database: Path, *, patience: float = _PATIENCE) -> Iterator[None]:
     """Holds the lock, which the system gives back however the process ends.
 
     Raises:
-        SyncBusyError: another process has it.
+        SyncBusyError: another process has it, and keeps it longer than `patience` seconds.
     """
     lock = os.open(lock_of(database), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _lock(lock, time.monotonic() + patience)
         except BlockingIOError:
             owner = os.pread(lock, _LONGEST, 0).decode("ascii", "replace").strip()
             raise errors.SyncBusyError(
@@ -44,6 +47,16 @@ def alone(database: Path) -> Iterator[None]:
         os.ftruncate(lock, 0)  # Its number may soon be another's.
     finally:
         os.close(lock)
+
+
+def _lock(file: int, until: float) -> None:
+    while True:
+        try:
+            return fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > until:
+                raise
+        time.sleep(_PAUSE)
 
 
 def who_syncs(database: Path) -> int | None:

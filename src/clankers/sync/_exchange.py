@@ -73,6 +73,11 @@ class Exchange:
         self.flying: list[Batch] = []
         self.progress = progress or Progress()
 
+    def begin(self, progress: Progress) -> None:
+        """Nothing is on its way; what was learned of the size of batches is kept."""
+        self.flying.clear()
+        self.progress = progress
+
     def next_batch(self, most: int = MOST_ROWS) -> Batch | None:
         """A batch of rows that are in no other; None when nothing is ready."""
         busy = [one.waiting for batch in self.flying for one in batch.sent]
@@ -103,8 +108,10 @@ class Exchange:
             for one in batch.sent:
                 if (found := rejected.get((one.table, one.id))) is not None:
                     self._reject(one, found)
-        self._failures = 0
         self.limit = min(MOST_ROWS, self.limit * 2)
+        if self.limit >= MOST_ROWS:
+            # Before, the guilty row is still looked for.
+            self._failures = 0
         self.progress.sent += len(acknowledged)
         self.progress.refused += len(batch.sent) - len(acknowledged)
         self.progress.batches += 1

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import uuid
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Self
 
@@ -11,21 +10,15 @@ from attrs import frozen
 
 from clankers import errors
 from clankers._http import retrying
-from clankers._settings import origin
-from clankers.store.capture import _marks as marks
 from clankers.store.capture import _queue as queue
 from clankers.store.capture._state import change_state
 from clankers.sync import _agreeing
 from clankers.sync._alone import alone, who_syncs
-from clankers.sync._exchange import Exchange, Progress
-from clankers.sync._local import Database
-from clankers.sync._machine import machine_hash
-from clankers.sync._outgoing import Outgoing
+from clankers.sync._exchange import Progress
+from clankers.sync._link import Link, now
 from clankers.sync._policy import Policy
-from clankers.sync._pull import Pull, Pulled
-from clankers.sync._push import Push
+from clankers.sync._pull import Pulled
 from clankers.sync._status import SyncStatus, read_status
-from clankers.sync._transport import Transport
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -36,6 +29,7 @@ if TYPE_CHECKING:
     from clankers._profile import Profile
     from clankers.store import Store
     from clankers.store.capture._queue import Counts, Refused
+    from clankers.sync._background import Mode
     from clankers.sync._transport import ServerStatus
 
 _SHOWN = 100
@@ -89,8 +83,7 @@ class SyncManager:
         self.store = store
         self.endpoint = endpoint
         self.policy = policy or Policy()
-        self._transport = Transport(endpoint, auth)
-        self._database = Database(store)
+        self._link = Link(store, auth, endpoint, self.policy)
 
     @classmethod
     def of_profile(cls, store: Store, profile: Profile) -> Self:
@@ -110,8 +103,8 @@ class SyncManager:
         return cls(store, auth_of(profile), profile.endpoint, policy=policy_of(profile))
 
     def close(self) -> None:
-        """Closes the connections to the server; the store stays open."""
-        self._transport.close()
+        """Closes what the manager opened itself; the store stays open."""
+        self._link.close()
 
     def __enter__(self) -> Self:
         return self
@@ -152,24 +145,13 @@ class SyncManager:
             if on_progress is not None:
                 on_progress(progress)
 
-        with self._alone(), self._noted():
+        link = self._link
+        with self._alone(), link.noted():
             for attempt in self._patiently():
                 with attempt:
-                    self._prepare()
-                    exchange = Exchange(
-                        self._database,
-                        Outgoing(self._database, self.policy),
-                        is_well=lambda: self._transport.version() is not None,
-                        progress=done,
-                    )
-                    Push(
-                        self._database,
-                        exchange,
-                        self._transport,
-                        on_progress=count if on_progress else None,
-                        stop=stop,
-                    ).run()
-            self._database.change(last_sync=_now())
+                    link.agree()
+                    link.push(done, on_progress=count if on_progress else None, stop=stop)
+            link.database.change(last_sync=now())
         return done
 
     def pull(
@@ -184,37 +166,95 @@ class SyncManager:
         local and newer stays, and is sent by the next sync.
 
         Raises:
-            SyncError: as `sync_now`.
+            SyncBusyError, UnreachableError, UnauthorizedError, PinnedError: as `sync_now`.
         """
-        with self._alone(), self._noted():
+        link = self._link
+        with self._alone(), link.noted():
             pulled = Pulled()
             for attempt in self._patiently():
                 with attempt:
-                    self._prepare()
-                    pull = Pull(
-                        self._database,
-                        self._transport,
-                        on_progress=on_progress,
-                        stop=stop,
-                        pulled=pulled,
-                    )
-                    pull.run()
-            self._database.change(last_pull=_now())
+                    link.agree()
+                    link.pull(pulled, on_progress=on_progress, stop=stop)
+            link.database.change(last_pull=now())
         return pulled
 
-    def pending(self) -> Pending:
-        """What waits to be sent, without asking the server."""
+    def run(
+        self,
+        *,
+        stop: Callable[[], bool] | None = None,
+        mode: Mode = "hybrid",
+        interval: float = 30,
+        batch_size: int = 100,
+        pulls: bool = False,
+        on_sync: Callable[[Progress], object] | None = None,
+        on_pull: Callable[[Pulled], object] | None = None,
+        on_failure: Callable[[errors.ClankersError, float], object] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], object] | None = None,
+    ) -> None:
+        """Syncs again and again, until it is stopped; what fails is tried again, ever later.
+
+        Between two pushes another process may sync. It blocks: give it a thread, and open the
+        store in that thread::
+
+            def work(stop: threading.Event) -> None:
+                with Store.open() as store, SyncManager(store, auth, endpoint) as manager:
+                    manager.run(stop=stop.is_set)
+
+        Args:
+            stop: asked several times a second, and before each batch; what is on its way is
+                waited for.
+            mode: what wakes a push. ``triggers``: commits of any process. ``hybrid``: the same,
+                at most once a second while they keep coming, and a look every `interval`.
+                ``polling``: the interval, or `batch_size` rows that wait.
+            interval: seconds.
+            batch_size: looked for about once a second.
+            pulls: takes in what other devices sent, too, at the start and every `interval`.
+            on_sync: called after a push that sent or refused something, and after the first
+                success behind failures.
+            on_pull: called after a pull in which something came.
+            on_failure: called with each failure and the seconds until the next try.
+            clock: seconds that only grow.
+            sleep: waits; for tests, which have no time. Then commits are looked for, not heard.
+
+        Raises:
+            StoreError: the store was closed.
+        """
+        from clankers.sync._background import Background, Heard
+
+        Background(
+            self._link,
+            mode=mode,
+            interval=interval,
+            batch_size=batch_size,
+            pulls=pulls,
+            heard=Heard(on_sync, on_pull, on_failure),
+            stop=stop or (lambda: False),
+            clock=clock,
+            sleep=sleep,
+        ).run()
+
+    def pending(self, *, look: bool = False) -> Pending:
+        """What waits to be sent, as it was last looked at; no server is asked.
+
+        With `look` what is new and what other rules change is taken in first, as `sync_now`
+        does, which writes to the database.
+        """
+        if look:
+            with self._alone():
+                self._link.look()
         connection = self.store.connection
         return Pending(queue.count_waiting(connection), queue.refused(connection))
 
     def preview(self, limit: int = _SHOWN) -> list[tuple[str, dict[str, Any]]]:
         """Table and record of what would leave next, exactly as it would; at most so many.
 
-        Before the first sync everything waits, and only the first of it is looked at.
+        Nothing is sent, and no server is asked. It takes in what is new and what the rules of
+        `policy` change, as `sync_now` does first.
         """
         with self._alone():
-            self._begin()
-            return Outgoing(self._database, self.policy).preview(limit)
+            self._link.look()
+            return self._link.outgoing().preview(limit)
 
     def status(self, *, ask_server: bool = True) -> SyncStatus:
         """Where sync stands: its state, what waits, and the counts of both sides."""
@@ -222,10 +262,10 @@ class SyncManager:
         problem: str | None = None
         if ask_server:
             try:
-                server = self._transport.status()
+                server = self._link.transport.status()
             except errors.ClankersError as found:
                 problem = str(found)
-        return read_status(self._database, self.endpoint, server, problem)
+        return read_status(self._link.database, self.endpoint, server, problem)
 
     def reset(self, *, move: bool = False) -> None:
         """Makes the next sync send everything once more, and the next pull take everything in.
@@ -235,7 +275,7 @@ class SyncManager:
         server and tenant: the next sync binds it to the one it meets.
         """
         with self._alone(), self.store.atomic():
-            _agreeing.reset(self._database)
+            _agreeing.reset(self._link.database)
             if move:
                 change_state(
                     self.store.connection,
@@ -247,101 +287,12 @@ class SyncManager:
                     watermark=0,
                 )
 
-    # Before anything is sent
-
-    def _prepare(self) -> None:
-        self._begin()
-        status = self._transport.status()
-        self._pin(status)
-        outgoing = Outgoing(self._database, self.policy)
-        _agreeing.adopt_policy(self._database, self.policy, outgoing)
-        self._release()
-
-    def _begin(self) -> None:
-        """Notes what is new; the first time all that is there, a part at a time."""
-        self._be_a_device()
-        connection = self.store.connection
-        if not marks.is_capturing(connection):
-            with self.store.atomic():
-                marks.begin(connection)
-                marks.note_chunk(connection)
-            self._note_rest()
-            self._database.note_archived()
-        with self.store.atomic():
-            pass  # Notes what others have inserted.
-
-    def _note_rest(self) -> None:
-        is_done = False
-        while not is_done:
-            with self.store.atomic():
-                is_done = marks.note_chunk(self.store.connection)
-
-    def _be_a_device(self) -> None:
-        """A copied database is another device, or the two could not be told apart."""
-        here = machine_hash(self.store.path)
-        known = self._database.state.machine_hash
-        if known == here:
-            return
-        with self.store.atomic():
-            change_state(self.store.connection, machine_hash=here)
-            if known is not None:
-                _agreeing.become_another_device(self._database, str(uuid.uuid4()))
-        self.store.forget_device()
-
-    def _pin(self, server: ServerStatus) -> None:
-        """Holds that this is the server and tenant the database belongs to."""
-        state, here = self._database.state, origin(self.endpoint)
-        if (state.origin or here, state.tenant or server.tenant) != (here, server.tenant):
-            raise errors.PinnedError(
-                f"{self.store.path} syncs to {state.tenant!r} on {state.origin},"
-                f" and this is {server.tenant!r} on {here}; nothing was sent",
-                hint="use another profile with a db of its own, or move this database there"
-                " with 'clankers-cli sync reset --move'",
-            )
-        with self.store.atomic():
-            change_state(self.store.connection, origin=here, tenant=server.tenant)
-            if state.store != server.store:
-                if state.store is None:
-                    change_state(self.store.connection, store=server.store)
-                else:
-                    _agreeing.begin_anew(self._database, server.store)
-
-    def _release(self) -> None:
-        """Looks once more at rows that were held, and at refused ones after a day or another server."""
-        version = self._transport.version()
-        state = self._database.state
-        with self.store.atomic():
-            connection = self.store.connection
-            is_other = version is not None and version != state.server_version
-            queue.retry_aside(connection, _now(), everything=is_other)
-            if is_other:
-                change_state(connection, server_version=version)
-            queue.release_held(connection)
-
     # Around a sync
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
         with alone(self.store.path):
             yield
-
-    @contextmanager
-    def _noted(self) -> Iterator[None]:
-        """Writes down how it ended, for those who ask for the status."""
-        try:
-            yield
-        except errors.ClankersError as problem:
-            self._note_failure(problem)
-            raise
-        self._database.change(failing_since=None, next_try=None, problem=None, last_error=None)
-
-    def _note_failure(self, problem: errors.ClankersError) -> None:
-        state = self._database.state
-        self._database.change(
-            problem=_kind(problem),
-            last_error=str(problem),
-            failing_since=state.failing_since or _now(),
-        )
 
     def _patiently(self) -> Any:
         return retrying(first=_FIRST_WAIT, longest=_LONGEST_WAIT, sleep=time.sleep, tries=_TRIES)
@@ -350,18 +301,3 @@ class SyncManager:
     def syncing_process(self) -> int | None:
         """The process that syncs the database now; None where none does."""
         return who_syncs(self.store.path)
-
-
-def _kind(problem: errors.ClankersError) -> str:
-    match problem:
-        case errors.UnreachableError():
-            return "unreachable"
-        case errors.UnauthorizedError() | errors.AuthError():
-            return "unauthorized"
-        case errors.PinnedError():
-            return "pinned"
-    return "error"
-
-
-def _now() -> int:
-    return time.time_ns() // 1_000_000

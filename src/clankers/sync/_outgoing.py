@@ -52,12 +52,14 @@ class Batch:
         sent: its rows, and its tombstones.
         marks: the marks it carries.
         is_alone: a single row, without its session, to find out whether it is taken.
+        looked_at: how many of the rows that wait it was chosen from.
     """
 
     body: bytes
     sent: list[Sent]
     marks: list[Mark]
     is_alone: bool = False
+    looked_at: int = 0
 
 
 class Record:
@@ -122,6 +124,8 @@ class Outgoing:
                     self._packed(fresh, deletes, is_alone=is_alone) if fresh or deletes else None
                 )
             self._sort_out(records)
+            if batch is not None:
+                batch.looked_at = len(picked)
             if batch is not None or not picked:
                 return batch
 

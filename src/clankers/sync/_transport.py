@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import threading
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
@@ -13,9 +13,8 @@ from attrs import frozen
 from clankers import _http, errors, wire
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
-    import requests
     from requests.auth import AuthBase
 
     from clankers.store.capture._state import Mark
@@ -27,6 +26,8 @@ _PACKED_FROM = 512
 _BUSY = frozenset({408, 425, 429, 502, 503, 504})
 _NOT_LET_IN = frozenset({401, 403})
 _REFUSED = frozenset({400, 413, 422, 500})
+_SERVER_ERROR = 500
+_BATCH = "/sync/batch"
 
 
 class BatchRefusedError(errors.SyncError):
@@ -90,20 +91,28 @@ class ServerStatus:
     counts: dict[str, int]
 
 
+class _Line:
+    """What one request at a time may use; it stays connected between two."""
+
+    def __init__(self, auth: AuthBase, endpoint: str) -> None:
+        self.session = _http.session_with(auth, endpoint)
+        # A compressor that two threads share ends the process.
+        self.compressor = zstandard.ZstdCompressor(level=_ZSTD_LEVEL)
+
+
 class Transport:
     """Speaks to one server. May be used by several threads at once."""
 
     def __init__(self, endpoint: str, auth: AuthBase) -> None:
         self.endpoint = endpoint.rstrip("/")
         self._auth = auth
-        self._own = threading.local()
-        self._sessions: list[requests.Session] = []
+        self._idle: list[_Line] = []
         self._packs_zstd = True
 
     def close(self) -> None:
-        """Closes all connections; the next request opens another."""
-        for session in self._sessions:
-            session.close()
+        """Hangs up; whoever goes on connects anew."""
+        while self._idle:
+            self._idle.pop().session.close()
 
     def status(self) -> ServerStatus:
         """The tenant that the credential is for, its store, and how much it has."""
@@ -115,7 +124,8 @@ class Transport:
     def version(self) -> str | None:
         """The server's version; None where it does not feel well or says none."""
         try:
-            answer = _http.exchange(self._session(), "GET", f"{self.endpoint}/health")
+            with self._line() as line:
+                answer = _http.exchange(line.session, "GET", f"{self.endpoint}/health")
             said = json.loads(answer.body)
             return str(said["version"]) if said["status"] == "healthy" else None
         except (errors.ClankersError, ValueError, LookupError, TypeError):
@@ -134,7 +144,7 @@ class Transport:
         if answer.status == _UNSUPPORTED and self._packs_zstd:
             self._packs_zstd = False
             answer = self._post(body)
-        said = self._said(answer, "/sync/batch")
+        said = self._said(answer, _BATCH)
         return _structured(
             lambda: Reply(
                 str(said["store"]),
@@ -150,7 +160,7 @@ class Transport:
         Raises:
             UnreachableError, UnauthorizedError, ConflictError: as `push`.
         """
-        query: dict[str, int | str] = {"after": after, "limit": limit}
+        query = {"after": after, "limit": limit}
         if store is not None:
             query |= {"store": store, "marks": msgspec.json.encode(marks).decode()}
         said = self._get("/sync/changes", query)
@@ -169,33 +179,37 @@ class Transport:
         from urllib.parse import urlencode
 
         asked = f"?{urlencode(query)}" if query else ""
-        answer = _http.exchange(self._session(), "GET", f"{self.endpoint}{path}{asked}")
+        with self._line() as line:
+            answer = _http.exchange(line.session, "GET", f"{self.endpoint}{path}{asked}")
         return self._said(answer, path)
 
     def _post(self, body: bytes) -> _http.Answer:
         headers = {"Content-Type": "application/json"}
-        if len(body) >= _PACKED_FROM:
-            body, headers["Content-Encoding"] = self._packed(body)
-        url = f"{self.endpoint}/sync/batch"
-        return _http.exchange(self._session(), "POST", url, body=body, headers=headers)
+        url = f"{self.endpoint}{_BATCH}"
+        with self._line() as line:
+            if len(body) >= _PACKED_FROM:
+                body, headers["Content-Encoding"] = self._packed(body, line)
+            return _http.exchange(line.session, "POST", url, body=body, headers=headers)
 
-    def _packed(self, body: bytes) -> tuple[bytes, str]:
+    def _packed(self, body: bytes, line: _Line) -> tuple[bytes, str]:
         if not self._packs_zstd:
             import gzip
 
             return gzip.compress(body, 6), "gzip"
-        # A compressor that two threads share ends the process.
-        if not hasattr(self._own, "compressor"):
-            self._own.compressor = zstandard.ZstdCompressor(level=_ZSTD_LEVEL)
-        packed: bytes = self._own.compressor.compress(body)
+        packed: bytes = line.compressor.compress(body)
         return packed, "zstd"
 
-    def _session(self) -> requests.Session:
-        if not hasattr(self._own, "session"):
-            self._own.session = _http.session(self._auth)
-            self._sessions.append(self._own.session)
-        session: requests.Session = self._own.session
-        return session
+    @contextmanager
+    def _line(self) -> Iterator[_Line]:
+        """The line that was used last, which is connected, or another one where all are in use."""
+        try:
+            line = self._idle.pop()
+        except IndexError:
+            line = _Line(self._auth, self.endpoint)
+        try:
+            yield line
+        finally:
+            self._idle.append(line)
 
     def _said(self, answer: _http.Answer, path: str) -> Any:
         """The JSON of an answer; everything but 200 is raised."""
@@ -223,8 +237,10 @@ class Transport:
                 store=details.get("store"),
                 server_time=int(details.get("server_time") or 0),
             )
-        if answer.status in _REFUSED:
+        if answer.status in _REFUSED and path == _BATCH:
             raise BatchRefusedError(said, status=answer.status, code=code)
+        if answer.status >= _SERVER_ERROR:
+            raise errors.UnreachableError(said, retry_after=answer.retry_after)
         raise errors.SyncError(said, hint="is this the address of a clankers server?")
 
 

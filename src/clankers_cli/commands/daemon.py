@@ -59,6 +59,8 @@ def _options(args: Namespace) -> daemon.Options:
         database=_context.database_path(args).absolute(),
         log_level=args.log_level,
         watch=not args.no_watch,
+        config=None if args.config is None else Path(args.config).expanduser(),
+        profile=args.profile,
     )
 
 
@@ -133,7 +135,12 @@ def _install(args: Namespace) -> int:
 def _command(args: Namespace) -> list[str]:
     """A daemon as this one would be, wherever it is started."""
     options = _options(args)
-    command = [sys.executable, "-P", "-m", "clankers_cli", "daemon"]
+    command = [sys.executable, "-P", "-m", "clankers_cli"]
+    if options.config is not None:
+        command += ["--config", str(options.config)]
+    if options.profile is not None:
+        command += ["--profile", options.profile]
+    command.append("daemon")
     if args.data_root is not None:
         command += ["--data-root", str(Path(args.data_root).expanduser().absolute())]
     command += ["--socket", str(options.socket), "--db-path", str(options.database)]

@@ -115,8 +115,8 @@ def _now(args: Namespace, config: Config, profile: Profile) -> None:
 
 
 def _tell_what_would_go(args: Namespace, profile: Profile) -> None:
-    with _reader(args) as store, _local(store, profile)[0] as manager:
-        rows = shown.ready_rows(manager.pending())
+    with _store(args) as store, _local(store, profile)[0] as manager:
+        rows = shown.ready_rows(manager.pending(look=True))
     if args.json:
         write_report_json(sys.stdout, {"dry_run": True, "rows": rows})
         return

@@ -115,6 +115,26 @@ def is_anything_ready(connection: apsw.Connection) -> bool:
     return bool(connection.execute(f"SELECT EXISTS ({ready})").get)
 
 
+def is_waiting(connection: apsw.Connection, rows: int) -> bool:
+    """Whether so many rows at least are ready, those above the marks included."""
+    found = 0
+    for table in (*TABLES, "deleted"):
+        found += connection.execute(
+            f"SELECT count(*) FROM (SELECT 1 FROM sync_{table}"
+            " WHERE first IS NOT NULL AND state IS NULL LIMIT ?)",
+            (rows,),
+        ).get
+        if table != "deleted":
+            found += connection.execute(
+                f"SELECT count(*) FROM (SELECT 1 FROM {table}"
+                f" WHERE n > (SELECT m_{table} FROM sync_core) LIMIT ?)",
+                (rows,),
+            ).get
+        if found >= rows:
+            return True
+    return False
+
+
 def count_waiting(connection: apsw.Connection) -> dict[str, Counts]:
     """By table, and under ``deletes``; rows above the marks are counted as ready."""
     found = {}
