@@ -453,8 +453,12 @@ def test_locks_of_this_process_stay(connection: apsw.Connection, path: Path) -> 
 
 
 def locks(path: Path) -> dict[str, int]:
-    lines = Path("/proc/locks").read_text().split()
+    ours = str(os.getpid())
+    held = [line.split() for line in Path("/proc/locks").read_text().splitlines()]
     return {
-        file.name: sum(one.endswith(f":{file.stat().st_ino}") for one in lines)
+        file.name: sum(
+            ours in one and any(word.endswith(f":{file.stat().st_ino}") for word in one)
+            for one in held
+        )
         for file in path.parent.glob("clankers.db*")
     }

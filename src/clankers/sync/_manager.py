@@ -166,7 +166,7 @@ class SyncManager:
         local and newer stays, and is sent by the next sync.
 
         Raises:
-            SyncBusyError, UnreachableError, UnauthorizedError, PinnedError: as `sync_now`.
+            SyncError: as `sync_now`.
         """
         link = self._link
         with self._alone(), link.noted():

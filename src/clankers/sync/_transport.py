@@ -160,7 +160,7 @@ class Transport:
         Raises:
             UnreachableError, UnauthorizedError, ConflictError: as `push`.
         """
-        query = {"after": after, "limit": limit}
+        query: dict[str, int | str] = {"after": after, "limit": limit}
         if store is not None:
             query |= {"store": store, "marks": msgspec.json.encode(marks).decode()}
         said = self._get("/sync/changes", query)
