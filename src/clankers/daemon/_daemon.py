@@ -17,6 +17,7 @@ from attrs import frozen
 
 from clankers import _paths
 from clankers._version import __version__
+from clankers.daemon._archiving import Archiving
 from clankers.daemon._log import LEVELS, Log
 from clankers.daemon._server import Server, check_place
 from clankers.daemon._service import Service
@@ -198,6 +199,13 @@ class _Daemon:
             config=options.config,
             profile=options.profile,
         )
+        self._archiving = Archiving(
+            options.database,
+            log,
+            stop=self._stop,
+            config=options.config,
+            profile=options.profile,
+        )
 
     async def run(self) -> None:
         options = self._options
@@ -234,6 +242,7 @@ class _Daemon:
         if options.watch:
             watching.start()
         self._syncing.start()
+        self._archiving.start()
         self._log.write("info", f"listens at {options.socket}, writes {options.database}")
         try:
             await self._serve(ended)
@@ -241,6 +250,7 @@ class _Daemon:
             self._stop.set()
             await self._server.close()
             await asyncio.to_thread(self._syncing.join)
+            await asyncio.to_thread(self._archiving.join)
             if options.watch:
                 await asyncio.to_thread(watching.join)
 
