@@ -9,12 +9,47 @@ from clankers.store.capture import _received as received
 from clankers.store.capture._layout import CHILDREN
 from clankers.sync._hashing import hash_of
 
+# Belong to no session, or need not.
+_FREE = frozenset({"sessions"})
+_LARGEST, _EXACT, _LONGEST_NAME = 2**63, 2**53, 128
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from clankers.sync._local import Database
 
     Change = dict[str, Any]
+
+
+def is_whole(change: Any) -> bool:
+    """Whether a change is what the protocol says; what is not is left where it is.
+
+    A server that is broken or lies must not keep what is good from being taken in.
+    """
+    match change:
+        case {"table": str(table), "id": str(record_id), "fields": dict(fields), "at": dict(at)}:
+            dead = change.get("deleted_at")
+            return (
+                table in wire.TABLES
+                and 0 < len(record_id) <= wire.LONGEST_ID
+                and (table in _FREE or not fields or bool(fields.get("session_id")))
+                and all(map(_is_value, fields.values()))
+                and all(_is_stamp(at.get(name)) for name in fields)
+                and (dead is None or _is_stamp(dead))
+                and bool(fields or dead)
+            )
+    return False
+
+
+def _is_value(value: Any) -> bool:
+    return value is None or type(value) is str or (type(value) is int and abs(value) < _LARGEST)
+
+
+def _is_stamp(value: Any) -> bool:
+    match value:
+        case (int(at), str(device), int(edition)):
+            return 0 <= at < _EXACT and 0 <= edition < _EXACT and len(device) <= _LONGEST_NAME
+    return False
 
 
 def plain(

@@ -33,7 +33,7 @@ class Progress:
     Attributes:
         sent: rows that were acknowledged.
         refused: rows that were not taken; those that only must go whole included.
-        waiting: rows that are still ready; counted only for who asks.
+        waiting: rows that were ready when it began and still are; only for who asks.
         batches: that were answered.
         bytes: of their JSON, not packed.
     """
@@ -175,6 +175,7 @@ class Exchange:
         dead = [(NUMBER[one.table], one.id, one.seq) for one in sent if one.hash is None]
         if dead:
             queue.acknowledge_deletes(connection, dead)
+        queue.forget_refused(connection, [(NUMBER[one.table], one.id) for one in sent])
 
     def _reject(self, one: Sent, said: wire.Rejection) -> None:
         if said.code == _MISMATCH and not one.waiting.is_delete:

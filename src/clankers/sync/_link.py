@@ -88,6 +88,8 @@ class Link:
             PinnedError: the database belongs to another server or tenant.
         """
         self._terms = None
+        # A transaction that gave out numbers may have been rolled back since.
+        self.database.authors.forget()
         with translated(self._store.path):
             self.begin()
             self._pin(self.transport.status())
@@ -235,6 +237,7 @@ class Link:
 
     def failed(self, problem: errors.ClankersError, *, next_try: int | None = None) -> None:
         """What happened, and when it is tried again; None where only others will."""
+        self.database.authors.forget()
         state = self.database.state
         self.database.change(
             problem=_kind(problem),

@@ -139,9 +139,14 @@ class SyncManager:
             PinnedError: the database belongs to another server or tenant.
         """
         done = Progress()
+        whole = 0
 
         def count(progress: Progress) -> None:
-            progress.waiting = self.pending().ready
+            # Counting a long queue takes as long as sending a batch: once must do.
+            nonlocal whole
+            ended = progress.sent + progress.refused
+            whole = whole or self.pending().ready + ended
+            progress.waiting = max(0, whole - ended)
             if on_progress is not None:
                 on_progress(progress)
 

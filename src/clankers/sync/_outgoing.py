@@ -14,7 +14,7 @@ from clankers.store.capture._rows import UNTITLED
 from clankers.sync._hashing import hash_of
 from clankers.sync._policy import cleaned_fields
 from clankers.sync._projects import Projects
-from clankers.sync._titles import whole_titles
+from clankers.sync._titles import clean_ends
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -246,14 +246,13 @@ class Outgoing:
                 if (text := fields[name]) is not None:
                     places.append((fields, name))
                     texts.append(text)
-        cut = whole_titles(self._database, records)
         for (fields, name), text, clean in zip(
             places, texts, self._policy.clean(texts), strict=True
         ):
             if clean is not text:
                 fields[name] = clean
-        for record, text, length in cut:
-            record.fields["title"] = self._policy.clean([text])[0][:length]
+        if self._policy.redaction:
+            clean_ends(self._database, records, self._policy.clean)
         for one in records:
             one.hash = hash_of(one.local.table, one.local.id, one.fields)
             one.changes = self._changes(one)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import define
 
-from clankers import wire
+from clankers import errors, wire
 from clankers.store.capture import _queue as queue
 from clankers.store.capture import _received as received
 from clankers.store.capture._layout import CHILDREN, DEAD
@@ -102,6 +102,11 @@ class Pull:
     def take(self, page: Page, marks: list[Mark]) -> bool:
         """Applies a page; whether there is more to ask for."""
         database = self._database
+        if page.more and page.next <= database.state.watermark:
+            raise errors.SyncError(
+                f"the server says that more follows, and gives nothing behind {page.next}",
+                hint="nothing is lost; 'clankers-cli sync status' shows both sides",
+            )
         with database.moving():
             if not _agreeing.take_mark(database, page.store, page.mark, page.clock, marks):
                 return True
@@ -140,6 +145,7 @@ class _Applying:
 
     def apply_all(self, changes: list[dict[str, Any]]) -> None:
         """All of a page: what is new here at once, the rest one by one, sessions first."""
+        changes = [one for one in changes if _adding.is_whole(one)]
         new = _adding.plain(self._database, changes, self._pruned)
         added = {(table, one["id"]) for table, some in new.items() for one in some}
         for table in wire.TABLES:

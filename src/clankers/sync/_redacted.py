@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-_MARKER = re.compile(r"\[redacted:[a-z0-9_-]+\]")
+MARKER = re.compile(r"\[redacted:[a-z0-9_-]+\]")
 
 
 def is_redaction_of(sent: str, text: str) -> bool:
@@ -13,7 +13,7 @@ def is_redaction_of(sent: str, text: str) -> bool:
     Not only of today's: what was sent under older rules comes back, too, and must not take
     the place of the text that it was made from.
     """
-    parts = _MARKER.split(sent)
+    parts = MARKER.split(sent)
     if len(parts) == 1:
         return sent == text
     first, *middle, last = parts

@@ -274,6 +274,12 @@ def set_aside(
     )
 
 
+def forget_refused(connection: apsw.Connection, ids: Iterable[tuple[int, str]]) -> None:
+    """What was taken after all is no longer refused: table numbers and ids."""
+    if connection.execute("SELECT EXISTS (SELECT 1 FROM sync_aside)").get:
+        connection.executemany("DELETE FROM sync_aside WHERE tbl = ? AND id = ?", ids)
+
+
 def refused(connection: apsw.Connection) -> list[Refused]:
     """All that a server refused, and that waits aside."""
     sides = " UNION ALL ".join(
