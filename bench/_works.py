@@ -87,6 +87,7 @@ class Bench:
             self._table,
             self._formats,
             self._reports,
+            self._capturing,
             self._waking,
             self._serving,
             self._syncing,
@@ -263,6 +264,18 @@ class Bench:
             work = f"upserts to the daemon, {connections} clients"
             yield Row(work, rate, "/s", goal=least, goal_is="at least")
             yield Row(f"{work}, p99", last, "ms", goal=50 if least else None, goal_is="at most")
+
+    def _capturing(self) -> Iterator[Row]:
+        """That changes are noted for sync: an import, and upserts in transactions of their own."""
+        rounds, upserts = ("1", "200") if self._quick else ("4", "2000")
+        script: list[str | Path] = [sys.executable, _HERE / "capturing.py", self._corpus]
+        found = json.loads(run([*script, rounds, upserts], self._env).out)
+        # The median of the rounds: one may be off by a fifth on a busy machine.
+        work, ratio = "cold import, noting changes", found["import_ratio"]
+        yield Row(work, ratio, "of without", goal=1.15, goal_is="at most")
+        for name in ("new", "changed", "same"):
+            work = f"upsert of a {name} row, noting it"
+            yield Row(work, found[f"{name}_ms"], "ms", goal=0.1, goal_is="at most")
 
     def _waking(self) -> Iterator[Row]:
         """Commits of another process: when they are noticed, and what it costs to wait."""

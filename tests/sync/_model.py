@@ -412,6 +412,7 @@ class RealDevice:
         if not marks.is_capturing(self.store.connection):
             with self.store.atomic():
                 marks.begin(self.store.connection)
+                marks.note_chunk(self.store.connection)
 
     # Life
 

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import json
 import re
-import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from clankers import errors
 from clankers.store._size import TEXT_BYTES
+from clankers.store.capture._deleted import clock
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -189,20 +189,17 @@ def remove(connection: apsw.Connection, session_ids: Sequence[str]) -> None:
     from clankers.store.search._index import update_index
 
     ids = json.dumps(list(session_ids))
+    # Not later than the tombstones that follow.
+    at = clock(connection)
     hashes = unreferred(connection, ids)
     connection.execute(f"DELETE FROM sessions WHERE id IN {_CHOSEN}", (ids,))
     connection.execute(f"DELETE FROM attachments WHERE sha256 IN {_CHOSEN}", (json.dumps(hashes),))
     connection.execute(
         "INSERT INTO pruned(session_id, pruned_at) SELECT value, ? FROM json_each(?) WHERE 1"
         " ON CONFLICT DO UPDATE SET pruned_at = excluded.pruned_at",
-        (now(), ids),
+        (at, ids),
     )
     update_index(connection)
-
-
-def now() -> int:
-    """Epoch ms, as the time of a removal is noted."""
-    return int(time.time() * 1000)
 
 
 def blank_usage(connection: apsw.Connection, session_ids: Sequence[str]) -> None:

@@ -112,11 +112,12 @@ class Link:
         self._be_a_device()
         connection = self._store.connection
         if not marks.is_capturing(connection):
+            # Before anything says that all is noted: a crash begins it once more.
+            self.database.note_archived()
             with self._store.atomic():
                 marks.begin(connection)
                 marks.note_chunk(connection)
             self._note_rest()
-            self.database.note_archived()
         self.note()
 
     def note(self) -> None:

@@ -184,12 +184,13 @@ BEGIN
   {stamped}
 END;
 CREATE TRIGGER sync_{table}_renamed AFTER UPDATE OF id ON {table}
-WHEN {noted} AND OLD.id IS NOT NEW.id
+WHEN {noted}{is_real} AND OLD.id IS NOT NEW.id
 BEGIN
   {_NEXT}
   {_gone(table)}
   {_restamped(table, more=", hash = NULL, acked = NULL, edition = NULL")}
   {_whole(table)}
+  {_revived(table)}
 END;
 {_became_real() if table == "sessions" else ""}"""
 
@@ -209,11 +210,21 @@ def _stamp_fields(table: str) -> str:
   UPDATE sync_{table}_fields SET {fields} WHERE n = NEW.n;"""
 
 
+def _revived(table: str) -> str:
+    """A record whose id was deleted before says all fields, and needs no tombstone."""
+    every = ", ".join(f"s_{name}" for name in SYNCED[table])
+    stamp = f"(at << {AUTHOR_BITS}) | by"
+    stamps = ", ".join(stamp for _name in SYNCED[table])
+    return f"""INSERT INTO sync_{table}_fields(n, base, {every})
+    SELECT n, {stamp}, {stamps} FROM sync_{table}
+    WHERE n = NEW.n AND EXISTS
+      (SELECT 1 FROM sync_deleted WHERE tbl = {NUMBER[table]} AND id = NEW.id);
+  UPDATE sync_deleted SET seq = NULL, first = NULL, state = NULL
+    WHERE tbl = {NUMBER[table]} AND id = NEW.id AND NOT purge;"""
+
+
 def _became_real() -> str:
     """A placeholder that is filled says all it has; of one that was deleted before, all fields."""
-    every = ", ".join(f"s_{name}" for name in SYNCED["sessions"])
-    stamp = f"(at << {AUTHOR_BITS}) | by"
-    stamps = ", ".join(stamp for _name in SYNCED["sessions"])
     return f"""
 CREATE TRIGGER sync_sessions_real AFTER UPDATE OF placeholder ON sessions
 WHEN (SELECT NOT quiet AND OLD.n <= m_sessions {_TOLD}) AND OLD.placeholder AND NOT NEW.placeholder
@@ -221,11 +232,7 @@ BEGIN
   {_NEXT}
   {_restamped("sessions")}
   {_whole("sessions")}
-  INSERT INTO sync_sessions_fields(n, base, {every})
-    SELECT n, {stamp}, {stamps} FROM sync_sessions
-    WHERE n = NEW.n AND EXISTS (SELECT 1 FROM sync_deleted WHERE tbl = 0 AND id = NEW.id);
-  UPDATE sync_deleted SET seq = NULL, first = NULL, state = NULL
-    WHERE tbl = 0 AND id = NEW.id AND NOT purge;
+  {_revived("sessions")}
 END;
 """
 

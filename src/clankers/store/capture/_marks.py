@@ -25,21 +25,29 @@ if TYPE_CHECKING:
     import apsw
 
 _CHUNK = 50_000
+# What `capturing` says: that all is noted, or that what was there before sync is being noted.
+_ON, _BEGINNING = 1, 2
 _MARKS = ", ".join(f"m_{table}" for table in TABLES)
 _TOPS = ", ".join(f"(SELECT max(n) FROM {table})" for table in TABLES)
 _CLOCK = f"(SELECT max(clock_floor, {WALL} + clock_offset) FROM sync_core)"
 
 
 def is_capturing(connection: apsw.Connection) -> bool:
-    """Whether a server was ever configured; only then rows get stamps."""
-    return bool(connection.execute("SELECT capturing FROM sync_core").get)
+    """Whether changes are noted, and all that was there before has its stamps."""
+    return bool(connection.execute(f"SELECT capturing = {_ON} FROM sync_core").get)
 
 
 def begin(connection: apsw.Connection) -> None:
-    """From now on changes are noted, whether sync runs or not; the caller has a transaction."""
-    if not is_capturing(connection):
-        connection.execute(UPDATE_TRIGGERS)
-        connection.execute("UPDATE sync_core SET capturing = 1")
+    """From now on changes are noted, whether sync runs or not; the caller has a transaction.
+
+    What is there waits for `note_chunk`, as does everything that is inserted before that
+    is done; to begin once more in the midst of it does no harm.
+    """
+    if connection.execute("SELECT capturing FROM sync_core").get:
+        return
+    connection.execute(UPDATE_TRIGGERS)
+    is_empty = connection.execute(f"SELECT coalesce({_TOPS}) IS NULL").get
+    connection.execute("UPDATE sync_core SET capturing = ?", (_ON if is_empty else _BEGINNING,))
 
 
 def note_new(
@@ -49,11 +57,14 @@ def note_new(
 
     The caller has a transaction open. With `by_event` a row is as old as what it tells of,
     which is how imports are stamped; else it is said now. By default that depends on whether
-    an import is writing.
+    an import is writing. Without `most` nothing is noted while `note_chunk` has not seen all
+    that was there before sync: those rows are not new.
     """
     row = connection.execute(f"SELECT capturing, import, {_MARKS}, {_TOPS} FROM sync_core").get
     if not row[0]:
         return True
+    if row[0] == _BEGINNING and most is None:
+        return False
     by_event = bool(row[1]) if by_event is None else by_event
     marks, tops = row[2 : len(TABLES) + 2], row[len(TABLES) + 2 :]
     new = {
@@ -81,7 +92,12 @@ def note_new(
 
 def note_chunk(connection: apsw.Connection) -> bool:
     """The first noting of rows that were there before sync, by their own times; False when more are left."""
-    return note_new(connection, by_event=True, most=_CHUNK)
+    if is_capturing(connection):
+        return note_new(connection)
+    is_done = note_new(connection, by_event=True, most=_CHUNK)
+    if is_done:
+        connection.execute(f"UPDATE sync_core SET capturing = {_ON} WHERE capturing = {_BEGINNING}")
+    return is_done
 
 
 @contextmanager
@@ -105,7 +121,9 @@ def quietly(connection: apsw.Connection) -> Iterator[None]:
     The caller has a transaction open, and gives its new rows their side rows; those without
     have never been said.
     """
-    note_new(connection)
+    while not note_new(connection):
+        # The marks are about to move past what was there before sync.
+        note_chunk(connection)
     connection.execute("UPDATE sync_core SET quiet = quiet + 1")
     yield
     if is_capturing(connection):
