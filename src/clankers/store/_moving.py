@@ -11,9 +11,9 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from clankers.store._archive import CHILDREN, OWNER, ROW_COLUMNS, note_inserted
-from clankers.store._removal import REFERENCE, now, referred, unreferred
+from clankers.store._removal import REFERENCE, referred, unreferred
 from clankers.store._schema import COLUMNS
-from clankers.store.capture._deleted import NOT_OLDER, has_any_deleted
+from clankers.store.capture._deleted import NOT_OLDER, clock, has_any_deleted
 from clankers.store.capture._layout import NUMBER
 from clankers.store.capture._marks import note_returned
 
@@ -51,7 +51,7 @@ def copy_out(main: Opened, archive: Archive, ids: Sequence[str]) -> tuple[dict[s
         for table in COLUMNS:
             rows = _noting(table, _rows_of(main.connection, table, ids), digests)
             if table == "sessions":
-                at = now()
+                at = clock(main.connection)
                 rows = (_dated(row, at) for row in rows)
             counts[table] = archive.put(table, rows)
         _copy_attachments(main.connection, archive.connection, digests)
