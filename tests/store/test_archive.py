@@ -13,7 +13,7 @@ import pytest
 from clankers.errors import NotADatabaseError, StoreError, UnknownSessionError
 from clankers.store import Store, archive_path
 from clankers.store._archive import ROW_COLUMNS, Archive
-from clankers.store.capture._marks import begin
+from clankers.store.capture._marks import begin, note_chunk
 from clankers.testing import (
     make_attachment,
     make_compaction,
@@ -333,8 +333,7 @@ class TestSync:
         """Neither way is a change: stamps and what waits to be sent stay as they are."""
         with filled.atomic():
             begin(filled.connection)
-        with filled.atomic():
-            pass
+            note_chunk(filled.connection)
         filled.connection.execute("UPDATE sync_messages SET first = NULL, seq = NULL WHERE n = 1")
 
         def noted() -> list[tuple[object, ...]]:
@@ -358,6 +357,7 @@ class TestSync:
         filled.archive(session_ids=["session-1"])
         with filled.atomic():
             begin(filled.connection)
+            note_chunk(filled.connection)
         filled.bring_back(["session-1"])
         query = "SELECT m.id, s.at, s.first NOTNULL FROM messages m JOIN sync_messages s USING (n)"
         found = {one: (at, queued) for one, at, queued in filled.connection.execute(query)}
@@ -367,6 +367,7 @@ class TestSync:
         """A message that another device deleted does not come back with its session."""
         with filled.atomic():
             begin(filled.connection)
+            note_chunk(filled.connection)
         filled.archive(session_ids=["session-1"])
         filled.connection.execute(
             "INSERT INTO sync_deleted(tbl, id, at, by) SELECT 1, 'session-1:message-2', at, by"
@@ -382,6 +383,7 @@ class TestSync:
         """What was said after it was deleted is alive."""
         with filled.atomic():
             begin(filled.connection)
+            note_chunk(filled.connection)
         filled.archive(session_ids=["session-1"])
         filled.connection.execute(
             "INSERT INTO sync_deleted(tbl, id, at, by) SELECT 1, 'session-1:message-2', at - 1, by"
@@ -397,6 +399,7 @@ class TestSync:
         """It stays in the archive, says so, and comes back once it lives again, without its past."""
         with filled.atomic():
             begin(filled.connection)
+            note_chunk(filled.connection)
         filled.archive(session_ids=["session-3"])
         filled.connection.execute(
             "INSERT INTO sync_deleted(tbl, id, at, by) SELECT 0, 'session-3', at, by"
@@ -666,6 +669,7 @@ class TestDeleting:
         """Other devices hear of an archived row's deletion as of any other."""
         with filled.atomic():
             begin(filled.connection)
+            note_chunk(filled.connection)
         filled.archive(session_ids=["session-1"])
         filled.delete(["session-1"])
         told = "SELECT tbl, id, project, first NOTNULL FROM sync_deleted ORDER BY tbl, id"
