@@ -9,9 +9,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from clankers import _paths
+from clankers.auth import NoAuth
 from clankers.models import Usage
 from clankers.store import Store
 from clankers.store._schema import SCHEMA_VERSION
+from clankers.store.capture import _marks as marks
+from clankers.sync import SyncManager
+from clankers.testing import make_session
 from clankers.usage._price_list import package_version
 
 if TYPE_CHECKING:
@@ -246,3 +250,19 @@ def test_a_folder_that_cannot_be_looked_at_is_warned_about(
 
     assert done.code == 0
     assert "File name too long" in done.out
+
+
+def test_rows_that_would_never_be_sent(cli: Cli, tmp_path: Path) -> None:
+    """A row below the mark of which nothing is noted is an error, and a reset mends it."""
+    database = tmp_path / "clankers.db"
+    with Store.open(database) as store:
+        store.upsert(make_session())
+        with store.atomic():
+            marks.begin(store.connection)
+            marks.note_chunk(store.connection)
+        store.connection.execute("DELETE FROM sync_sessions")
+    assert "1 rows would never be sent" in cli("--db", database, "doctor").out
+    with Store.open(database) as store:
+        SyncManager(store, NoAuth(), "http://127.0.0.1:9").reset()
+        assert store.connection.execute("SELECT count(*) FROM sync_queue").get == 1
+    assert "would never be sent" not in cli("--db", database, "doctor").out

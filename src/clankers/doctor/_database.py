@@ -13,6 +13,7 @@ from clankers.store._backup import backup_folder, backups
 from clankers.store._connection import WAL_SIZE_LIMIT, open_writer, translated
 from clankers.store._schema import SCHEMA_VERSION
 from clankers.store._size import log_size
+from clankers.store.capture._marks import count_unnoted
 from clankers.store.search._index import check_index
 
 if TYPE_CHECKING:
@@ -45,7 +46,8 @@ def examine_database(path: Path, *, thorough: bool) -> Iterator[Finding]:
             yield from _unpriced(store)
             yield from _unread(store)
             yield from _pruned(store)
-            yield from _archived(store)
+            yield from _unnoted(store)
+        yield from _archived(store)
         if thorough:
             yield _search_index(path)
     except ClankersError as problem:
@@ -195,6 +197,17 @@ def _pruned(store: Store) -> Iterator[Finding]:
             "ok",
             "import",
             f"{count} removed sessions are left out; 'clankers-cli prune --forget ID' changes that",
+        )
+
+
+def _unnoted(store: Store) -> Iterator[Finding]:
+    count = count_unnoted(store.connection)
+    if count:
+        yield Finding(
+            "error",
+            "sync",
+            f"{count} rows would never be sent: nothing is noted of them",
+            "'clankers-cli sync reset' notes them, and has everything sent once more",
         )
 
 

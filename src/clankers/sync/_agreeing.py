@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from clankers import wire
+from clankers.store.capture import _marks as marks
 from clankers.store.capture import _queue as queue
 from clankers.store.capture._layout import AUTHOR_BITS, AUTHOR_MASK, NUMBER, SYNCED, TABLES, WALL
 from clankers.store.capture._rows import each_noted
@@ -58,7 +59,8 @@ def begin_anew(database: Database, store: str) -> None:
 
 
 def reset(database: Database) -> None:
-    """Everything goes and comes once more, in the same history."""
+    """Everything goes and comes once more, in the same history; what was never noted too."""
+    marks.note_missing(database.connection)
     change_state(database.connection, unproved=[], watermark=0)
     queue.queue_everything(database.connection)
 

@@ -100,6 +100,29 @@ def note_chunk(connection: apsw.Connection) -> bool:
     return is_done
 
 
+def count_unnoted(connection: apsw.Connection) -> int:
+    """Rows below the marks that nothing is noted of; there are none, unless something went wrong."""
+    if not is_capturing(connection):
+        return 0
+    return sum(
+        connection.execute(
+            f"SELECT count(*) FROM {table} t WHERE n <= (SELECT m_{table} FROM sync_core)"
+            f" AND NOT EXISTS (SELECT 1 FROM sync_{table} s WHERE s.n = t.n)"
+        ).get
+        for table in TABLES
+    )
+
+
+def note_missing(connection: apsw.Connection) -> None:
+    """Stamps and queues the rows below the marks that nothing is noted of; the caller has a transaction."""
+    if not is_capturing(connection):
+        return
+    connection.execute("UPDATE sync_core SET seq = seq + 1")
+    for table in TABLES:
+        mark = connection.execute(f"SELECT m_{table} FROM sync_core").get
+        connection.execute(_note_sql(table, by_event=True, revives=True), (0, mark))
+
+
 @contextmanager
 def by_event(connection: apsw.Connection) -> Iterator[None]:
     """What is written inside is as old as what it tells of; the caller has a transaction.
