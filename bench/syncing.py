@@ -28,8 +28,8 @@ from clankers.daemon import Client
 from clankers.errors import DaemonError
 from clankers.models import Session
 from clankers.sync import Policy, SyncManager, _background
-from clankers.sync._commits import Commits
 from clankers.sync._transport import Transport
+from clankers.sync.waking._commits import Commits
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 import apsw
 
 from clankers import Store
-from clankers.sync._commits import Commits
+from clankers.sync.waking._commits import Commits
 
 if TYPE_CHECKING:
     from collections.abc import Callable

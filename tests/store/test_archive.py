@@ -12,7 +12,7 @@ import pytest
 
 from clankers.errors import NotADatabaseError, StoreError, UnknownSessionError
 from clankers.store import Store, archive_path
-from clankers.store._archive import ROW_COLUMNS, Archive
+from clankers.store.archive._archive import ROW_COLUMNS, Archive
 from clankers.store.capture._marks import begin, note_chunk
 from clankers.testing import (
     make_attachment,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Self
 import apsw
 import pytest
 
-from clankers.sync._commits import Commits
+from clankers.sync.waking._commits import Commits
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -387,8 +387,8 @@ WITHOUT_FILES = """
 import os, resource, sys
 from pathlib import Path
 import apsw, ctypes, select
-import clankers.sync._inotify
-from clankers.sync._commits import Commits
+import clankers.sync.waking._inotify
+from clankers.sync.waking._commits import Commits
 
 path = Path(sys.argv[1])
 connection = apsw.Connection(str(path))

@@ -12,7 +12,7 @@ import pytest
 if sys.platform != "linux":
     pytest.skip("inotify is of Linux", allow_module_level=True)
 
-from clankers.sync._inotify import Inotify
+from clankers.sync.waking._inotify import Inotify
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,7 +10,6 @@ from clankers._lazy import lazily
 TYPE_CHECKING = False  # typing itself is slow to import, and every query starts here
 
 if TYPE_CHECKING:
-    from clankers.store._archiving import Archived
     from clankers.store._backup import Backup, backups
     from clankers.store._files import archive_path
     from clankers.store._removal import Removal, RemovedSession
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
     from clankers.store._size import Part, Share, Size
     from clankers.store._store import Store
     from clankers.store._vacuum import Vacuumed
+    from clankers.store.archive._archiving import Archived
     from clankers.store.search import Hit, SearchResult
 
 __all__ = [
@@ -41,7 +41,7 @@ __all__ = [
 
 if not TYPE_CHECKING:
     _HOMES = {
-        "Archived": "_archiving",
+        "Archived": "archive._archiving",
         "Backup": "_backup",
         "Hit": "search",
         "Part": "_size",

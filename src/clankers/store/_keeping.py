@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from clankers import errors
 from clankers.store import _files
-from clankers.store._archiving import Archiving
 from clankers.store._connection import translated
+from clankers.store.archive._archiving import Archiving
 from clankers.store.capture._deleted import clock, note_purged, sequence
 
 if TYPE_CHECKING:
@@ -305,7 +305,7 @@ class Keeping(Archiving):
         archive = self._archive()
         if archive is None:
             return
-        from clankers.store import _moving
+        from clankers.store.archive import _moving
 
         with archive.transaction():
             archive.note_moving(ids, removed_at=clock(self.connection))

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     import apsw
 
-    from clankers.store._archive import Archive
+    from clankers.store.archive._archive import Archive
 
 # What an importer keeps to go on reading may quote the session: its title, a pending prompt.
 # Without it a file is read from its start when it grows.

@@ -13,10 +13,10 @@ from clankers._http import retrying
 from clankers.store._connection import translated
 from clankers.store.capture import _queue as queue
 from clankers.sync._alone import alone
-from clankers.sync._commits import Commits
 from clankers.sync._exchange import Progress
 from clankers.sync._link import now
 from clankers.sync._pull import Pulled
+from clankers.sync.waking._commits import Commits
 
 if TYPE_CHECKING:
     from collections.abc import Callable

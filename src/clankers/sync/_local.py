@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from clankers import errors
-from clankers.store._archive import ROW_COLUMNS
+from clankers.store.archive._archive import ROW_COLUMNS
 from clankers.store.capture import _marks as marks
 from clankers.store.capture import _queue as queue
 from clankers.store.capture import _received as received
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import apsw
 
     from clankers.store import Store
-    from clankers.store._archive import Archive
+    from clankers.store.archive._archive import Archive
     from clankers.store.capture._rows import Local, Tombstone
 
 

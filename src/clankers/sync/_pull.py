@@ -14,8 +14,8 @@ from clankers.store.capture._rows import insert_row, update_row, write_stamps, w
 from clankers.store.capture._state import change_state
 from clankers.sync import _adding, _agreeing
 from clankers.sync._hashing import hash_of
-from clankers.sync._redacted import is_redaction_of
 from clankers.sync._transport import ConflictError
+from clankers.sync.redaction._recognition import is_redaction_of
 from clankers.wire import ZERO, Stamp, Version
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from clankers.sync._redacted import MARKER
+from clankers.sync.redaction._recognition import MARKER
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

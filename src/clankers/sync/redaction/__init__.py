@@ -6,14 +6,14 @@ import hashlib
 import re
 from typing import TYPE_CHECKING
 
-from clankers.sync._guesses import is_secret
-from clankers.sync._secrets import REST_OF_WORD, RULES, ends_in_word
-from clankers.sync._suspects import PASSES, passes_of, suspects
+from clankers.sync.redaction._guesses import is_secret
+from clankers.sync.redaction._rules import REST_OF_WORD, RULES, ends_in_word
+from clankers.sync.redaction._suspects import PASSES, passes_of, suspects
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from clankers.sync._secrets import Rule
+    from clankers.sync.redaction._rules import Rule
 
 __all__ = ["RULES_VERSION", "redact", "redact_all"]
 

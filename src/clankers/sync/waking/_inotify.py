@@ -6,7 +6,7 @@ import ctypes
 import os
 import select
 
-from clankers.sync._alarm import Alarm
+from clankers.sync.waking._alarm import Alarm
 
 _IN_MODIFY = 0x2
 _IN_MOVED_TO = 0x80

@@ -149,9 +149,9 @@ def _opened(log: str) -> _Events | None:
     # Some builds of Python have no ctypes.
     with suppress(OSError, ImportError):
         if sys.platform == "linux":
-            from clankers.sync._inotify import Inotify as Events
+            from clankers.sync.waking._inotify import Inotify as Events
         elif sys.platform == "darwin":
-            from clankers.sync._kqueue import Kqueue as Events
+            from clankers.sync.waking._kqueue import Kqueue as Events
         else:
             return None
         return Events(log)

@@ -10,7 +10,7 @@ from clankers.store._upserts import mention, write_rows
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from clankers.store._archive import Archive, Row
+    from clankers.store.archive._archive import Archive, Row
 
     # By table; what only points at a session is under "mentions".
     Records = Mapping[str, Sequence[Any]]

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from clankers.models import Session
-    from clankers.store._archive import Archive
     from clankers.store._removal import RemovedSession
+    from clankers.store.archive._archive import Archive
 
 # So much goes in one transaction: others must not wait for long.
 _MOVED_TOGETHER = 50
@@ -126,7 +126,8 @@ class Archiving(Reads):
             UnknownSessionError: an id names none that is archived, or several.
             StoreError: one of them was deleted, here or on another device.
         """
-        from clankers.store import _moving, _removal
+        from clankers.store import _removal
+        from clankers.store.archive import _moving
 
         self._writing()
         self.settle_archive()
@@ -159,7 +160,7 @@ class Archiving(Reads):
             return set()
         if archive is None:
             return set()
-        from clankers.store import _moving
+        from clankers.store.archive import _moving
 
         ids = set(session_ids)
         missing = ids - self._real(ids)
@@ -183,7 +184,8 @@ class Archiving(Reads):
         """
         if not (found := self.archived_among(session_ids)):
             return
-        from clankers.store import _moving, _removal
+        from clankers.store import _removal
+        from clankers.store.archive import _moving
 
         archive = self._archive()
         if archive is not None:
@@ -196,7 +198,7 @@ class Archiving(Reads):
 
         What was deleted by itself stays away. The rows are part of the open transaction.
         """
-        from clankers.store import _moving
+        from clankers.store.archive import _moving
 
         with suppress(errors.NotADatabaseError, errors.NewerSchemaError):
             archive = self._archive()
@@ -212,7 +214,7 @@ class Archiving(Reads):
         archive = self._archive()
         if archive is None:
             return set()
-        from clankers.store import _rehearsal
+        from clankers.store.archive import _rehearsal
 
         return _rehearsal.changed(archive, groups, self.device_id)
 
@@ -228,7 +230,7 @@ class Archiving(Reads):
         archive = self._archive()
         if archive is None or self._read_only or self.connection.in_transaction:
             return
-        from clankers.store import _moving
+        from clankers.store.archive import _moving
 
         if noted := archive.moving():
             self._end_moves(archive, list(noted), _moving.in_both(self, archive))
@@ -277,7 +279,7 @@ class Archiving(Reads):
     def _move_chunk(
         self, archive: Archive, families: list[list[RemovedSession]], before: int | None
     ) -> tuple[list[RemovedSession], dict[str, int], set[str]]:
-        from clankers.store import _moving
+        from clankers.store.archive import _moving
 
         with self.quietly():
             # Others may have written since they were chosen.
@@ -293,7 +295,7 @@ class Archiving(Reads):
         return [going[one] for one in ids], counts, digests
 
     def _end_moves(self, archive: Archive, ids: list[str], digests: set[str]) -> None:
-        from clankers.store import _moving
+        from clankers.store.archive import _moving
 
         with self.quietly():
             _moving.drop_attachments(self, archive, digests)
@@ -305,7 +307,7 @@ class Archiving(Reads):
 
     def _come_back(self, ids: list[str]) -> None:
         """Copies sessions back; they go from the archive once that is committed."""
-        from clankers.store import _moving
+        from clankers.store.archive import _moving
 
         archive = self._archive()
         if archive is None or not ids:
@@ -317,7 +319,7 @@ class Archiving(Reads):
             self._afterwards.append(partial(self._settle, ids, digests))
 
     def _settle(self, ids: list[str], digests: set[str]) -> None:
-        from clankers.store import _moving
+        from clankers.store.archive import _moving
 
         archive = self._archive()
         if archive is None:
@@ -388,7 +390,7 @@ class Archiving(Reads):
             # Somebody moved the file away, or brought one.
             self._close_archive()
         if self._archive_beside is None and (create or identity is not None):
-            from clankers.store._archive import Archive
+            from clankers.store.archive._archive import Archive
 
             self._archive_beside = Archive.beside(self, create=create)
             self._archive_identity = self._archive_status()

@@ -10,9 +10,9 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from clankers.store._archive import CHILDREN, OWNER, ROW_COLUMNS, note_inserted
 from clankers.store._removal import REFERENCE, referred, unreferred
 from clankers.store._schema import COLUMNS
+from clankers.store.archive._archive import CHILDREN, OWNER, ROW_COLUMNS, note_inserted
 from clankers.store.capture._deleted import NOT_OLDER, clock, has_any_deleted
 from clankers.store.capture._layout import NUMBER
 from clankers.store.capture._marks import note_returned
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     import apsw
 
-    from clankers.store._archive import Archive, Row
     from clankers.store._opened import Opened
+    from clankers.store.archive._archive import Archive, Row
 
 _AMONG = "(SELECT value FROM json_each(?))"
 _DROP_ATTACHMENTS = f"DELETE FROM attachments WHERE sha256 IN {_AMONG}"

@@ -6,7 +6,7 @@ import os
 import select
 import sys
 
-from clankers.sync._alarm import Alarm
+from clankers.sync.waking._alarm import Alarm
 
 if sys.platform == "darwin":
     _NOTES = (
