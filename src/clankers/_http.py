@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+import time
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 import requests
@@ -22,6 +24,7 @@ _TIMEOUT = (5, 20)
 _LONG_TIMEOUT = (5, 120)
 _LARGEST_ANSWER = 256 * 1024 * 1024
 _JITTER = 0.2
+_LONGEST_WAIT, _LONGEST_NUMBER = 3_600.0, 9
 
 
 def session(auth: AuthBase) -> requests.Session:
@@ -109,8 +112,17 @@ def _reason(problem: BaseException) -> str:
 
 
 def _retry_after(answer: requests.Response) -> float | None:
-    said = answer.headers.get("Retry-After", "")
-    return float(said) if said.isascii() and said.isdecimal() else None
+    """Seconds, at most an hour: nobody is asked to wait for years."""
+    said = answer.headers.get("Retry-After", "").strip()
+    if said.isascii() and said.isdecimal():
+        return min(float(said[:_LONGEST_NUMBER]), _LONGEST_WAIT)
+    try:
+        at = parsedate_to_datetime(said)
+    except (TypeError, ValueError):
+        return None
+    if at.tzinfo is None:
+        return None
+    return min(max(0.0, at.timestamp() - time.time()), _LONGEST_WAIT)
 
 
 class Backoff(tenacity.wait.wait_base):
@@ -149,6 +161,11 @@ def retrying(
         tries: at most so many; None for no end. Then the last failure is raised.
     """
 
+    def is_worth_it(problem: BaseException) -> bool:
+        asked = getattr(problem, "retry_after", None) or 0.0
+        # Who tries only so often does not wait for ever for it.
+        return isinstance(problem, errors.UnreachableError) and (tries is None or asked <= longest)
+
     def tell(state: tenacity.RetryCallState) -> None:
         problem = state.outcome.exception() if state.outcome is not None else None
         if before_sleep is not None and problem is not None and state.next_action is not None:
@@ -157,7 +174,7 @@ def retrying(
     return tenacity.Retrying(
         wait=Backoff(first, longest),
         stop=tenacity.stop_never if tries is None else tenacity.stop_after_attempt(tries),
-        retry=tenacity.retry_if_exception_type(errors.UnreachableError),
+        retry=tenacity.retry_if_exception(is_worth_it),
         sleep=sleep,
         before_sleep=tell,
         reraise=True,

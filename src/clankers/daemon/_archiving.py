@@ -79,9 +79,9 @@ class Archiving:
         now = time.time_ns() // 1_000_000
         if days is None or now - self._done_at < _DAY_MS:
             return
-        self._done_at = now
         with Store.open(self._database) as store:
             moved = store.archive(before=now - days * _DAY_MS)
+        self._done_at = now
         if moved.sessions:
             said = f"archived {len(moved.sessions)} sessions older than {days} days"
             self._log.write("info", said, component="archive")

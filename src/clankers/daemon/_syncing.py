@@ -76,7 +76,8 @@ class Syncing:
             except ClankersError as problem:
                 self._fail(str(problem))
             except Exception as problem:  # noqa: BLE001 - the edge of the thread
-                self._fail(f"unexpected {type(problem).__name__}: {problem}")
+                # Not what it says: that may quote a row.
+                self._fail(f"unexpected {type(problem).__name__}")
                 self._stop.wait(_SECONDS_AFTER_MISTAKE)
             self._stop.wait(_SECONDS_BETWEEN_LOOKS)
 

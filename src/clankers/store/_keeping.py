@@ -217,7 +217,7 @@ class Keeping(Archiving):
             return removal._replace(is_erased=is_erased)
 
     def erase_traces(self, session_ids: Iterable[str]) -> bool:
-        """Leaves no byte in the file of sessions that are gone; False where it cannot be now.
+        """Leaves no byte in both files of sessions that are gone; False where it cannot be now.
 
         Takes as long and as much room as `vacuum`.
         """
@@ -225,9 +225,15 @@ class Keeping(Archiving):
 
         connection = self._writing()
         with translated(self.path), _purge.overwriting(connection):
+            ids = list(session_ids)
             with self.atomic():
-                _purge.erase_words(connection, list(session_ids))
-            return _purge.erase_traces(connection, self.path)
+                _purge.erase_words(connection, ids)
+            is_erased = _purge.erase_traces(connection, self.path)
+            archive = self._archive()
+            if archive is not None:
+                with _purge.overwriting(archive.connection):
+                    is_erased &= _purge.erase_archive(archive, ids)
+            return is_erased
 
     def _named(self, wanted: list[str], *, purge: bool) -> list[str]:
         """The sessions that these ids or beginnings of ids name, and their subagents."""

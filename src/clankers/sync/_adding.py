@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     Change = dict[str, Any]
 
 
-def is_whole(change: Any) -> bool:
-    """Whether a change is what the protocol says; what is not is left where it is.
+def is_whole(change: Any, latest: int) -> bool:
+    """Whether a change is what the protocol says, up to a time; what is not is left where it is.
 
     A server that is broken or lies must not keep what is good from being taken in.
     """
@@ -33,22 +33,27 @@ def is_whole(change: Any) -> bool:
                 table in wire.TABLES
                 and 0 < len(record_id) <= wire.LONGEST_ID
                 and (table in _FREE or not fields or bool(fields.get("session_id")))
-                and all(map(_is_value, fields.values()))
-                and all(_is_stamp(at.get(name)) for name in fields)
-                and (dead is None or _is_stamp(dead))
+                and all(_is_value(table, name, value) for name, value in fields.items())
+                and all(_is_stamp(at.get(name), latest) for name in fields)
+                and (dead is None or _is_stamp(dead, latest))
                 and bool(fields or dead)
             )
     return False
 
 
-def _is_value(value: Any) -> bool:
-    return value is None or type(value) is str or (type(value) is int and abs(value) < _LARGEST)
+def _is_value(table: str, name: str, value: Any) -> bool:
+    field = wire.FIELDS[table].get(name)
+    if field is None or value is None:
+        return True  # Of a newer program, or nothing.
+    if field.kind == "text":
+        return type(value) is str
+    return type(value) is int and abs(value) < _LARGEST
 
 
-def _is_stamp(value: Any) -> bool:
+def _is_stamp(value: Any, latest: int) -> bool:
     match value:
         case (int(at), str(device), int(edition)):
-            return 0 <= at < _EXACT and 0 <= edition < _EXACT and len(device) <= _LONGEST_NAME
+            return 0 <= at <= latest and 0 <= edition < _EXACT and len(device) <= _LONGEST_NAME
     return False
 
 

@@ -8,7 +8,7 @@ from clankers import wire
 from clankers.store.capture import _marks as marks
 from clankers.store.capture import _queue as queue
 from clankers.store.capture._layout import AUTHOR_BITS, AUTHOR_MASK, NUMBER, SYNCED, TABLES, WALL
-from clankers.store.capture._rows import each_noted
+from clankers.store.capture._rows import each_noted, write_stamps
 from clankers.store.capture._state import change_state
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from clankers.sync._outgoing import Outgoing
     from clankers.sync._policy import Policy
 
-_LOOKED_AT = 500
+_LOOKED_AT = 200
 
 
 def take_mark(
@@ -70,7 +70,12 @@ def correct_clock(database: Database, server_time: int) -> None:
     connection = database.connection
     bound = server_time + wire.FARTHEST_AHEAD_MS
     for table in TABLES:
-        connection.execute(f"UPDATE sync_{table} SET at = ? WHERE at > ?", (server_time, bound))
+        # What was acknowledged under the wrong time would look newer than what is said now.
+        connection.execute(
+            f"UPDATE sync_{table} SET at = CASE WHEN at > ?2 THEN ?1 ELSE at END, hash = NULL, acked = NULL, edition = NULL"
+            f" WHERE at > ?2 OR acked >> {AUTHOR_BITS} > ?2",
+            (server_time, bound),
+        )
         fields = ["base", *(f"s_{name}" for name in SYNCED[table])]
         lowered = ", ".join(
             f"{name} = iif({name} >> {AUTHOR_BITS} > ?2,"
@@ -123,31 +128,27 @@ def _begin_edition(database: Database, policy: str, *, is_first: bool) -> None:
 
 
 def _examine(database: Database, outgoing: Outgoing, table: str, after: int) -> None:
-    """Looks at some rows: those whose form is no longer what the server has go whole."""
-    connection = database.connection
+    """Looks at some rows: those whose form is no longer what the server has go whole.
+
+    Others may write meanwhile; what they change is queued by that.
+    """
+    with database.store.at_one_moment():
+        ns = each_noted(database.connection, table, after, _LOOKED_AT)
+        changed = [row for n in ns for row in outgoing.changed(table, n)]
     with database.store.atomic():
-        ns = each_noted(connection, table, after, _LOOKED_AT)
         if not ns:
             following = NUMBER[table] + 1
-            change_state(
-                connection, examined=[TABLES[following], 0] if following < len(TABLES) else None
-            )
+            place = [TABLES[following], 0] if following < len(TABLES) else None
+            change_state(database.connection, examined=place)
             return
-        rows = list(database.numbered(table, ns))
-        changed = [
-            one
-            for one, new in zip(rows, outgoing.hashes(rows), strict=True)
-            if one.hash != new and not one.is_placeholder
-        ]
         for one in changed:
-            _restamp(database, one)
-        change_state(connection, examined=[table, ns[-1]])
+            if queue.sequence_of(database.connection, table, one.n) == one.seq:
+                _restamp(database, one)
+        change_state(database.connection, examined=[table, ns[-1]])
 
 
 def _restamp(database: Database, row: Local) -> None:
     """What this device said, it says again under the new rules."""
-    from clankers.store.capture._rows import write_stamps
-
     device, edition = database.store.device_id, database.edition
 
     def under_new_rules(packed: int) -> int:

@@ -6,13 +6,13 @@ import fcntl
 import os
 import time
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clankers import errors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 _LONGEST = 20
 # Whoever looks who syncs has the lock for a moment, and a small push ends in a few of these.
@@ -20,8 +20,8 @@ _PATIENCE, _PAUSE = 1.0, 0.01
 
 
 def lock_of(database: Path) -> Path:
-    """The file whose lock is held by whoever syncs; it stays."""
-    return database.with_name(f"{database.name}.sync-lock")
+    """The file whose lock is held by whoever syncs; it stays. A link has that of what it points to."""
+    return Path(f"{os.path.realpath(database)}.sync-lock")
 
 
 @contextmanager

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 # How often a server may fail over the same batch while it says that it is well.
 _FAILURES = 3
 _SERVER_ERROR = 500
+# Two servers behind one address, say, would go on about it for ever.
+MOST_DISAGREEMENTS = 3
 _MISMATCH = "base_mismatch"
 
 
@@ -68,7 +70,7 @@ class Exchange:
         self._database = database
         self._outgoing = outgoing
         self._is_well = is_well
-        self._failures = 0
+        self._failures = self._disagreements = 0
         self.limit = MOST_ROWS
         self.flying: list[Batch] = []
         self.progress = progress or Progress()
@@ -144,10 +146,15 @@ class Exchange:
 
         Raises:
             ConflictError: nobody here knows this reason.
+            UnreachableError: the server never agrees.
         """
         if batch not in self.flying:
             return
         self.flying.remove(batch)
+        self._disagreements += 1
+        if self._disagreements > MOST_DISAGREEMENTS:
+            self._disagreements = 0
+            raise errors.UnreachableError(f"the server does not come to an agreement: {problem}")
         match problem.reason:
             case "store_changed" if problem.store:
                 self.flying.clear()
@@ -178,7 +185,7 @@ class Exchange:
         queue.forget_refused(connection, [(NUMBER[one.table], one.id) for one in sent])
 
     def _reject(self, one: Sent, said: wire.Rejection) -> None:
-        if said.code == _MISMATCH and not one.waiting.is_delete:
+        if said.code == _MISMATCH and one.is_delta:
             queue.forget_acknowledged(self._database.connection, one.table, [int(one.waiting.key)])
         else:
             self._set_aside(one, said.code, said.message)

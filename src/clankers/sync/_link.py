@@ -20,7 +20,7 @@ from clankers.sync._exchange import Exchange, Progress
 from clankers.sync._local import Database
 from clankers.sync._machine import machine_hash
 from clankers.sync._outgoing import Outgoing
-from clankers.sync._pull import Pull, Pulled
+from clankers.sync._pull import Pull, Pulled, erase_what_was_purged
 from clankers.sync._push import Push
 from clankers.sync._transport import Transport
 
@@ -109,6 +109,8 @@ class Link:
 
     def begin(self) -> None:
         """Notes what is new; the first time all that is there, a part at a time."""
+        self._store.settle_archive()
+        erase_what_was_purged(self.database)
         self._be_a_device()
         connection = self._store.connection
         if not marks.is_capturing(connection):
@@ -164,16 +166,18 @@ class Link:
                     _agreeing.begin_anew(self.database, server.store)
 
     def _release(self) -> None:
-        """Looks once more at rows that were held, and at refused ones after a day or another server."""
+        """Tries refused rows again, after a day or when the server is another one."""
         version = self.transport.version()
         state = self.database.state
         with self._store.atomic():
             connection = self._store.connection
             is_other = version is not None and version != state.server_version
+            if not self.policy.exclude and queue.has_held(connection):
+                # What was held for want of its archive.
+                queue.release_held(connection)
             queue.retry_aside(connection, now(), everything=is_other)
             if is_other:
                 change_state(connection, server_version=version)
-            queue.release_held(connection)
 
     # Both ways
 
@@ -213,7 +217,12 @@ class Link:
         """Takes in what is new there, see `Pull`."""
         with translated(self._store.path):
             Pull(
-                self.database, self.transport, on_progress=on_progress, stop=stop, pulled=pulled
+                self.database,
+                self.transport,
+                on_progress=on_progress,
+                stop=stop,
+                pulled=pulled,
+                policy=self.policy,
             ).run()
 
     # How it went, for those who ask for the status

@@ -146,6 +146,11 @@ class Database:
 
     # Between the two files
 
+    @property
+    def has_archive(self) -> bool:
+        """Whether the file of the archive is there."""
+        return self.store.has_archive
+
     def archive(self, *, create: bool = False) -> Archive | None:
         """The archive; None where there is none and none is to be made."""
         return self.store.opened_archive(create=create)
@@ -252,6 +257,9 @@ class Database:
         archive = self.archive()
         if archive is None:
             return
+        if self._returned:
+            # A power cut must not take back what was committed, once it is gone from there.
+            self.store.make_durable()
         with self.store.quietly(), archive.transaction():
             for table, ns in self._returned.items():
                 archive.remove(table, ns)

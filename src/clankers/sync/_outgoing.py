@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import uuid
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -17,7 +18,7 @@ from clankers.sync._projects import Projects
 from clankers.sync._titles import clean_ends
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from clankers.store.capture._queue import Waiting
     from clankers.store.capture._rows import Local
@@ -32,7 +33,7 @@ _PLAIN = msgspec.json.Encoder()
 
 
 class Sent(NamedTuple):
-    """One row of a batch; of a tombstone `hash` is None."""
+    """One row of a batch; of a tombstone `hash` is None, of a delta only what changed was sent."""
 
     waiting: Waiting
     table: str
@@ -41,6 +42,7 @@ class Sent(NamedTuple):
     hash: bytes | None = None
     acked: int = 0
     edition: int = 0
+    is_delta: bool = False
 
 
 @define
@@ -51,14 +53,12 @@ class Batch:
         body: the JSON, not packed.
         sent: its rows, and its tombstones.
         marks: the marks it carries.
-        is_alone: a single row, without its session, to find out whether it is taken.
         looked_at: how many of the rows that wait it was chosen from.
     """
 
     body: bytes
     sent: list[Sent]
     marks: list[Mark]
-    is_alone: bool = False
     looked_at: int = 0
 
 
@@ -97,6 +97,8 @@ class Outgoing:
         # By table: rows that must not leave, and rows that are nowhere.
         self._held: dict[str, list[int]] = {}
         self._lost: dict[str, set[int]] = {}
+        # What no record can be made of: table, number, and the number of its change.
+        self._unfit: list[tuple[str, int, int | None]] = []
 
     def batch(
         self,
@@ -112,7 +114,7 @@ class Outgoing:
         """
         self._edition = self._database.edition
         while True:
-            self._held, self._lost = {}, {}
+            self._held, self._lost, self._unfit = {}, {}, []
             self._projects.forget()
             with self._database.store.at_one_moment():
                 picked = queue.pick(self._database.connection, most, busy)
@@ -120,9 +122,7 @@ class Outgoing:
                 self._finish(records)
                 fresh = [one for one in records if not self._is_known(one)]
                 deletes = [one for one in picked if one.is_delete]
-                batch = (
-                    self._packed(fresh, deletes, is_alone=is_alone) if fresh or deletes else None
-                )
+                batch = self._packed(fresh, deletes) if fresh or deletes else None
             self._sort_out(records)
             if batch is not None:
                 batch.looked_at = len(picked)
@@ -142,11 +142,16 @@ class Outgoing:
             ("deletes", one) for one in self._tombstones([p for p in picked if p.is_delete])[0]
         ]
 
-    def hashes(self, locals_: Sequence[Local]) -> list[bytes]:
-        """What the hashes of rows would be if they were sent now."""
-        records = [self._record(one, _nobody(one)) for one in locals_]
-        self._finish(records)
-        return [one.hash for one in records]
+    def changed(self, table: str, n: int) -> list[Local]:
+        """The row, where it would now be sent in another form than the server has."""
+        found = []
+        for local in self._readable(table, [n]):
+            record = self._record(local, _nobody(local))
+            if is_fit(local) and not local.is_placeholder:
+                self._finish([record])
+                if record.hash != local.hash:
+                    found.append(local)
+        return found
 
     # Reading
 
@@ -198,8 +203,11 @@ class Outgoing:
         records: list[Record] = []
         held: list[int] = []
         lost = set(by_n)
-        for local in self._database.numbered(table, list(by_n)):
+        for local in self._readable(table, list(by_n)):
             lost.discard(local.n)
+            if not is_fit(local):
+                self._unfit.append((table, local.n, local.seq))
+                continue
             if self._is_held(local):
                 held.append(local.n)
                 continue
@@ -212,8 +220,20 @@ class Outgoing:
         self._held[table], self._lost[table] = held, lost
         return records, room
 
+    def _readable(self, table: str, ns: list[int]) -> Iterator[Local]:
+        """Rows by number, but for those with bytes that are no text: they are told apart one by one."""
+        try:
+            yield from self._database.numbered(table, ns)
+        except UnicodeDecodeError:
+            for n in ns:
+                try:
+                    yield from list(self._database.numbered(table, [n]))
+                except UnicodeDecodeError:
+                    seq = queue.sequence_of(self._database.connection, table, n)
+                    self._unfit.append((table, n, seq))
+
     def _is_held(self, local: Local) -> bool:
-        return bool(self._policy.exclude) and self._policy.keeps_back(self._projects.of(local))
+        return bool(self._policy.exclude) and self._projects.are_kept_back(local, self._policy)
 
     def _record(self, local: Local, waiting: Waiting) -> Record:
         allowed = self._policy.allows(local.table)
@@ -243,7 +263,7 @@ class Outgoing:
         for one in records:
             fields = one.fields
             for name in cleaned_fields(one.local.table) & fields.keys():
-                if (text := fields[name]) is not None:
+                if type(text := fields[name]) is str:
                     places.append((fields, name))
                     texts.append(text)
         for (fields, name), text, clean in zip(
@@ -313,9 +333,7 @@ class Outgoing:
 
     # Packing
 
-    def _packed(
-        self, records: Sequence[Record], deletes: Sequence[Waiting], *, is_alone: bool
-    ) -> Batch:
+    def _packed(self, records: Sequence[Record], deletes: Sequence[Waiting]) -> Batch:
         state = self._database.state
         marks = [one for one in [state.mark, *state.unproved] if one is not None]
         body: dict[str, Any] = {
@@ -337,12 +355,13 @@ class Outgoing:
                     one.hash,
                     one.newest,
                     self._edition,
+                    one.changes is not None,
                 )
             )
         tombstones, dead = self._tombstones(deletes)
         if tombstones:
             body["deletes"] = tombstones
-        return Batch(_PLAIN.encode(body), sent + dead, marks, is_alone)
+        return Batch(_PLAIN.encode(body), sent + dead, marks)
 
     def _tombstones(self, deletes: Sequence[Waiting]) -> tuple[list[dict[str, Any]], list[Sent]]:
         written, sent = [], []
@@ -373,19 +392,37 @@ class Outgoing:
         known = [one.local for one in records if self._is_known(one)]
         sessions = [one.local.id for one in records if one.local.table == "sessions"]
         looks = bool(sessions) and bool(self._policy.exclude)
-        if not (known or looks or any(self._held.values()) or any(self._lost.values())):
+        if not (
+            known or looks or self._unfit or any(self._held.values()) or any(self._lost.values())
+        ):
             return
         connection = self._database.connection
         with self._database.store.atomic():
             for one in known:
                 queue.drop(connection, one.table, one.n, one.seq)
             for table, lost in self._lost.items():
-                queue.drop_lost(connection, table, lost)
+                if self._database.has_archive:
+                    queue.drop_lost(connection, table, lost)
+                else:
+                    # Archived, perhaps, in a file that is away for now.
+                    queue.hold(connection, table, lost)
             for table, ns in self._held.items():
                 queue.hold(connection, table, ns)
+            for table, n, seq in self._unfit:
+                queue.set_unfit_aside(connection, table, n, seq)
             if looks:
                 # Of a session that changed, more may be known than before.
                 self._database.release_held_of(sessions)
+
+
+def is_fit(local: Local) -> bool:
+    """Whether JSON can say the row: another program may have put bytes or infinity into it."""
+    return _SAYABLE.issuperset(map(type, local.values)) and not any(
+        type(value) is float and not math.isfinite(value) for value in local.values
+    )
+
+
+_SAYABLE = frozenset({str, int, float, type(None)})
 
 
 def _nobody(local: Local) -> Waiting:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from clankers.store.capture._rows import Local
     from clankers.sync._local import Database
+    from clankers.sync._policy import Policy
 
 
 class Projects:
@@ -24,10 +25,16 @@ class Projects:
         """The path of a row's project; None where nobody knows it."""
         if local.table == "sessions":
             return None if local.is_placeholder else local.fields()["project_path"]
-        values = local.fields()
-        # A response says by itself where it was made.
-        own = values.get("project_path")
-        return own or self._of_session(values["session_id"])
+        return self._of_session(local.fields()["session_id"])
+
+    def are_kept_back(self, local: Local, policy: Policy) -> bool:
+        """Whether a row stays here: for its session's project, or its own, where it names one."""
+        own = local.fields().get("project_path") if local.table == "usage" else None
+        if own is None:
+            return policy.keeps_back(self.of(local))
+        # A response says by itself where it was made; its session may be another's by now.
+        session = self.of(local)
+        return policy.keeps_back(own) or (session is not None and policy.keeps_back(session))
 
     def _of_session(self, session_id: str) -> str | None:
         if session_id not in self._known:

@@ -13,7 +13,9 @@ from clankers.store.capture._layout import CHILDREN, DEAD
 from clankers.store.capture._rows import insert_row, update_row, write_stamps, write_tombstone
 from clankers.store.capture._state import change_state
 from clankers.sync import _adding, _agreeing
+from clankers.sync._exchange import MOST_DISAGREEMENTS
 from clankers.sync._hashing import hash_of
+from clankers.sync._policy import Policy
 from clankers.sync._transport import ConflictError
 from clankers.sync.redaction._recognition import is_redaction_of
 from clankers.wire import ZERO, Stamp, Version
@@ -52,13 +54,15 @@ class Pull:
         on_progress: Callable[[Pulled], object] | None = None,
         stop: Callable[[], bool] | None = None,
         pulled: Pulled | None = None,
+        policy: Policy | None = None,
     ) -> None:
         self._database = database
         self._transport = transport
         self._page = page
         self._on_progress = on_progress
         self._stop = stop or (lambda: False)
-        self._purged: set[str] = set()
+        self._disagreements = 0
+        self._policy = policy or Policy()
         self.pulled = pulled or Pulled()
 
     def run(self) -> Pulled:
@@ -78,9 +82,13 @@ class Pull:
             has_more = self.take(page, marks)
             if self._on_progress is not None:
                 self._on_progress(self.pulled)
-        if self._purged:
-            self._database.store.erase_traces(sorted(self._purged))
+        erase_what_was_purged(self._database)
         return self.pulled
+
+    def _count_disagreement(self, said: str) -> None:
+        self._disagreements += 1
+        if self._disagreements > MOST_DISAGREEMENTS:
+            raise errors.UnreachableError(f"the server does not come to an agreement: {said}")
 
     def asks(self) -> tuple[int, str | None, list[Mark]]:
         """What the next request says: after which revision, in which store, with which marks."""
@@ -96,6 +104,7 @@ class Pull:
         """
         if problem.reason != "store_changed" or not problem.store:
             raise problem
+        self._count_disagreement(str(problem))
         with self._database.store.atomic():
             _agreeing.begin_anew(self._database, problem.store)
 
@@ -108,12 +117,16 @@ class Pull:
                 hint="nothing is lost; 'clankers-cli sync status' shows both sides",
             )
         with database.moving():
-            if not _agreeing.take_mark(database, page.store, page.mark, page.clock, marks):
-                return True
-            applying = _Applying(database, self.pulled, self._purged)
-            applying.apply_all(page.changes)
-            applying.finish()
-            change_state(database.connection, watermark=page.next)
+            is_same = _agreeing.take_mark(database, page.store, page.mark, page.clock, marks)
+            if is_same:
+                applying = _Applying(database, self.pulled, self._policy)
+                applying.apply_all(page.changes)
+                applying.finish()
+                change_state(database.connection, watermark=page.next)
+        if not is_same:
+            self._count_disagreement("a page of changes comes from another store")
+            return True
+        self._disagreements = 0
         self.pulled.pages += 1
         self.pulled.changes += len(page.changes)
         return page.more
@@ -134,18 +147,21 @@ class _Met:
 class _Applying:
     """One page, in the transaction that is open."""
 
-    def __init__(self, database: Database, pulled: Pulled, purged: set[str]) -> None:
+    def __init__(self, database: Database, pulled: Pulled, policy: Policy) -> None:
         self._database = database
         self._connection = database.connection
         self._pulled = pulled
-        self._purged = purged
+        self._policy = policy
+        self._purged: set[str] = set()
         self._edition = database.edition
         self._pruned = received.pruned(database.connection)
         self._touched: set[str] = set()
 
     def apply_all(self, changes: list[dict[str, Any]]) -> None:
         """All of a page: what is new here at once, the rest one by one, sessions first."""
-        changes = [one for one in changes if _adding.is_whole(one)]
+        # Nobody's clock is further ahead than a server lets it be.
+        latest = _agreeing.wall_clock(self._connection) + 4 * wire.FARTHEST_AHEAD_MS
+        changes = [one for one in changes if _adding.is_whole(one, latest)]
         new = _adding.plain(self._database, changes, self._pruned)
         added = {(table, one["id"]) for table, some in new.items() for one in some}
         for table in wire.TABLES:
@@ -168,7 +184,8 @@ class _Applying:
         if tombstone is not None:
             stored.deleted_at = Stamp(*self._database.authors.unpack(tombstone.at))
             stored.purge = tombstone.purge
-        merged = wire.merge(table, stored, _as_here(said, stored), trusts_said=True)
+        here = _as_here(said, stored, self._policy)
+        merged = wire.merge(table, stored, here, trusts_said=True)
         if (merged.deleted_at, merged.purge) > (stored.deleted_at, stored.purge):
             packed = self._database.authors.pack(merged.deleted_at)
             write_tombstone(self._connection, table, record_id, packed, purge=merged.purge)
@@ -179,6 +196,9 @@ class _Applying:
 
     def finish(self) -> None:
         """Derives what follows from the rows."""
+        if self._purged:
+            waiting = {*self._database.state.to_erase, *self._purged}
+            change_state(self._connection, to_erase=sorted(waiting))
         self._database.store.refresh_totals(self._touched)
         self._database.store.update_index()
 
@@ -194,7 +214,7 @@ class _Applying:
 
     def _is_pruned(self, table: str, record_id: str, said: Version) -> bool:
         """Whether it was removed here, and nothing happened in it since."""
-        if not self._pruned or table == "usage":
+        if not self._pruned or table == "usage" or not said.fields:
             return False
         session_id = record_id if table == "sessions" else said.fields.get("session_id")
         at = self._pruned.get(session_id or "")
@@ -209,7 +229,7 @@ class _Applying:
         pack = self._database.authors.pack
         stamps = {name: pack(one) for name, one in merged.stamps().items()}
         self._stamp(table, n, merged, stamps)
-        if _says_more(merged, met.said):
+        if _says_more(merged, met.said, self._policy.allows(table)):
             received.forget_status(self._connection, table, n)
             if not is_covered:
                 queue.enqueue(self._connection, table, n)
@@ -364,26 +384,32 @@ def _version(table: str, change: dict[str, Any]) -> Version:
     return Version(fields, ZERO, at, Stamp(*dead) if dead else ZERO, bool(change.get("purge")))
 
 
-def _as_here(said: Version, stored: Version) -> Version:
+def _as_here(said: Version, stored: Version, policy: Policy) -> Version:
     """A text that is the one here without its secrets is the one here."""
     fields = dict(said.fields)
     for name, value in said.fields.items():
         here = stored.fields.get(name)
-        if (
-            type(value) is str
-            and type(here) is str
-            and value != here
-            and is_redaction_of(value, here)
-        ):
+        if type(value) is not str or type(here) is not str or value == here:
+            continue
+        if policy.clean([here])[0] == value or is_redaction_of(value, here):
             fields[name] = here
     return Version(fields, said.stamp, said.at, said.deleted_at, said.purge)
 
 
-def _says_more(merged: Version, said: Version) -> bool:
-    """Whether this side has something that the server does not."""
+def _says_more(merged: Version, said: Version, allowed: frozenset[str]) -> bool:
+    """Whether this side has something that the server does not, and may have."""
     if not said.fields:
         return True
-    stamps, theirs = merged.stamps(), said.stamps()
-    if any(one > theirs.get(name, ZERO) for name, one in stamps.items()):
+    theirs = said.stamps()
+    if any(
+        one > theirs.get(name, ZERO) for name, one in merged.stamps().items() if name in allowed
+    ):
         return True
     return merged.fields.get("created_at") != said.fields.get("created_at")
+
+
+def erase_what_was_purged(database: Database) -> None:
+    """Leaves no byte of what was purged elsewhere; what cannot be done now is done the next time."""
+    waiting = database.state.to_erase
+    if waiting and database.store.erase_traces(waiting):
+        database.change(to_erase=[])

@@ -9,6 +9,7 @@ from clankers.sync.redaction._recognition import MARKER
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from clankers.store.capture._rows import Local
     from clankers.sync._local import Database
     from clankers.sync._outgoing import Record
 
@@ -30,7 +31,7 @@ def clean_ends(database: Database, records: Sequence[Record], clean: Clean) -> N
         title = one.local.fields()["title"] if one.local.table == "sessions" else None
         if title and len(title) >= _SHORTEST and "title" in one.fields:
             begins = _begins(title)
-            for text in _prompts(database, one.local.id, begins):
+            for text in _prompts(database, one.local, begins):
                 if (found := _cut_secret(begins, text, clean([text])[0])) is not None:
                     place, marker = found
                     one.fields["title"] = clean([title[:place]])[0] + marker
@@ -43,10 +44,12 @@ def _begins(title: str) -> str:
     return title.rstrip()
 
 
-def _prompts(database: Database, session_id: str, begins: str) -> list[str]:
-    """The session's first prompts, from where they say what the title says."""
+def _prompts(database: Database, session: Local, begins: str) -> list[str]:
+    """The session's first prompts, from where they say what the title says; wherever they are."""
+    archive = database.archive() if session.is_archived else None
+    connection = database.connection if archive is None else archive.connection
     found = []
-    for (text,) in database.connection.execute(_FIRST, (session_id,)):
+    for (text,) in connection.execute(_FIRST, (session.id,)):
         one_line = " ".join(text[: 4 * len(begins) + 2 * _MORE].split())
         place = one_line.find(begins)
         if place >= 0 and len(one_line) > place + len(begins):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -118,7 +119,7 @@ class Transport:
         """The tenant that the credential is for, its store, and how much it has."""
         said = self._get("/sync/status")
         return _structured(
-            lambda: ServerStatus(str(said["tenant"]), str(said["store"]), dict(said["counts"]))
+            lambda: ServerStatus(str(said["tenant"]), _store(said["store"]), dict(said["counts"]))
         )
 
     def version(self) -> str | None:
@@ -147,9 +148,9 @@ class Transport:
         said = self._said(answer, _BATCH)
         return _structured(
             lambda: Reply(
-                str(said["store"]),
+                _store(said["store"]),
                 wire.read_mark(said["mark"]),
-                int(said["clock"]),
+                _clock(said["clock"]),
                 [_rejection(one) for one in said["rejected"]],
             )
         )
@@ -169,9 +170,9 @@ class Transport:
                 list(said["changes"]),
                 int(said["next"]),
                 bool(said["more"]),
-                str(said["store"]),
+                _store(said["store"]),
                 wire.read_mark(said["mark"]),
-                int(said["clock"]),
+                _clock(said["clock"]),
             )
         )
 
@@ -231,12 +232,7 @@ class Transport:
                 said, hint="'clankers-cli token set' sets another token for this server"
             )
         if answer.status == _CONFLICT:
-            raise ConflictError(
-                said,
-                reason=str(details.get("reason")),
-                store=details.get("store"),
-                server_time=int(details.get("server_time") or 0),
-            )
+            raise _conflict(said, details)
         if answer.status in _REFUSED and path == _BATCH:
             raise BatchRefusedError(said, status=answer.status, code=code)
         if answer.status >= _SERVER_ERROR:
@@ -259,6 +255,37 @@ def _problem(body: bytes) -> tuple[str, str, dict[str, Any]]:
         )
     except (ValueError, LookupError, TypeError, AttributeError):
         return "", "", {}
+
+
+def _conflict(said: str, details: dict[str, Any]) -> errors.SyncError:
+    """What the two sides must agree on anew; what makes no sense counts as no answer."""
+    reason, store, at = (details.get(name) for name in ("reason", "store", "server_time"))
+    is_time = type(at) is int and _EARLIEST <= at <= _LATEST
+    is_store = type(store) is str and 0 < len(store) <= _LONGEST
+    if (reason == "clock_ahead" and not is_time) or (reason == "store_changed" and not is_store):
+        return errors.UnreachableError(f"{said}; the server does not say what is so")
+    return ConflictError(
+        said,
+        reason=str(reason),
+        store=store if is_store else None,
+        server_time=int(at) if is_time and at is not None else 0,
+    )
+
+
+# Times in ms, of this century and some; a store's or mark's id.
+_EARLIEST, _LATEST, _LONGEST = 10**11, 2**47 - 1, 128
+
+
+def _store(said: Any) -> str:
+    if type(said) is not str or not 0 < len(said) <= _LONGEST:
+        raise ValueError("a store has a short name")
+    return said
+
+
+def _clock(said: Any) -> int:
+    """A server's clock may be ahead, but no clock is ahead for years: it would bind ours to it."""
+    latest = time.time_ns() // 1_000_000 + 2 * wire.FARTHEST_AHEAD_MS
+    return min(int(said), latest)
 
 
 def _rejection(said: Any) -> wire.Rejection:

@@ -326,11 +326,11 @@ class Archiving(Reads):
             return
         # What cannot be done now is done by the next use of the archive.
         with suppress(errors.StoreError):
-            self._make_durable()
+            self.make_durable()
             with self.quietly():
                 _moving.settle(self, archive, ids, digests)
 
-    def _make_durable(self) -> None:
+    def make_durable(self) -> None:
         """Has what was committed written to the disk, so that no power cut takes it back."""
         before = self.connection.pragma("synchronous")
         self.connection.pragma("synchronous", "full")

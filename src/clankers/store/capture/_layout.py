@@ -64,7 +64,8 @@ CREATE TABLE sync_core(
   failing_since INTEGER,
   next_try INTEGER,
   problem TEXT,
-  last_error TEXT
+  last_error TEXT,
+  to_erase TEXT NOT NULL DEFAULT '[]'
 );
 INSERT INTO sync_core(one) VALUES (1);
 CREATE TABLE sync_author(
@@ -121,7 +122,9 @@ _SEQ = f"(SELECT seq {_TOLD})"
 def _now(table: str, row: str) -> str:
     """When a change is said to have happened; the caller keeps it above earlier stamps."""
     clock = f"(SELECT max(clock_floor, {WALL} + clock_offset) {_TOLD})"
-    return f"iif((SELECT import {_TOLD}), {event_time(table, f'{row}.', clock)}, {clock})"
+    event = event_time(table, f"{row}.", clock)
+    # Not iif, which other programs' SQLite may be too old for.
+    return f"CASE WHEN (SELECT import {_TOLD}) THEN {event} ELSE {clock} END"
 
 
 def event_time(table: str, prefix: str, clock: str) -> str:
@@ -202,7 +205,8 @@ def _whole(table: str) -> str:
 def _stamp_fields(table: str) -> str:
     stamp = f"(SELECT (at << {AUTHOR_BITS}) | by FROM sync_{table} WHERE n = NEW.n)"
     fields = ", ".join(
-        f"s_{name} = iif(OLD.{name} IS NOT NEW.{name}, {stamp}, s_{name})" for name in SYNCED[table]
+        f"s_{name} = CASE WHEN OLD.{name} IS NOT NEW.{name} THEN {stamp} ELSE s_{name} END"
+        for name in SYNCED[table]
     )
     return f"""INSERT INTO sync_{table}_fields(n, base)
     SELECT n, (at << {AUTHOR_BITS}) | by FROM sync_{table} WHERE n = NEW.n ON CONFLICT(n) DO NOTHING;
@@ -263,7 +267,7 @@ def _versions(table: str) -> str:
     fields = ", ".join(f"'{name}', json({_stamp_json(at)})" for name, at in stamps.items())
     return f"""
 SELECT '{table}' AS tbl, t.id, json_object({fields}) AS stamps,
-  iif(d.id IS NULL, NULL, {_stamp_json(_newest("d"))}) AS deleted_at, coalesce(d.purge, 0) AS purge,
+  CASE WHEN d.id IS NOT NULL THEN {_stamp_json(_newest("d"))} END AS deleted_at, coalesce(d.purge, 0) AS purge,
   d.project
 FROM {table} t JOIN sync_{table} s ON s.n = t.n LEFT JOIN sync_{table}_fields f ON f.n = t.n
 LEFT JOIN sync_deleted d ON d.tbl = {NUMBER[table]} AND d.id = t.id

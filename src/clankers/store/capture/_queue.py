@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from heapq import merge
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
@@ -271,6 +272,27 @@ def set_aside(
         " ON CONFLICT DO UPDATE SET code = excluded.code, message = excluded.message,"
         " tries = tries + 1, tried_at = excluded.tried_at",
         (NUMBER[refused.table], refused.id, refused.code, refused.message, refused.tried_at),
+    )
+
+
+def sequence_of(connection: apsw.Connection, table: str, n: int) -> int | None:
+    """The number of the newest change of a row."""
+    found: int | None = connection.execute(f"SELECT seq FROM sync_{table} WHERE n = ?", (n,)).get
+    return found
+
+
+def set_unfit_aside(connection: apsw.Connection, table: str, n: int, seq: int | None) -> None:
+    """A row that cannot be sent as it is waits until it changes; nobody is asked about it."""
+    name: bytes | None = connection.execute(
+        f"SELECT CAST(id AS BLOB) FROM {table} WHERE n = ?", (n,)
+    ).get
+    record_id = (name or b"").decode(errors="replace")
+    said = "it holds bytes or numbers that JSON cannot say"
+    set_aside(
+        connection,
+        Waiting(0, NUMBER[table], n),
+        seq,
+        Refused(table, record_id, "unfit", said, 1, int(time.time() * 1000)),
     )
 
 

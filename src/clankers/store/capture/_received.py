@@ -95,11 +95,9 @@ def take_sessions(connection: apsw.Connection, ns: Sequence[int]) -> None:
     empty = ", ".join(f"{name} = NULL" for name in COLUMNS["sessions"] if name not in _KEPT)
     for n in ns:
         connection.execute(
-            "UPDATE sessions SET n = (SELECT max(n) + 1 FROM"
-            " (SELECT max(n) AS n FROM sessions UNION ALL"
-            " SELECT seq FROM sqlite_sequence WHERE name = 'sessions')),"
-            f" placeholder = 1, {empty} WHERE n = ? AND ({_HAS_CHILDREN})",
-            (n,),
+            f"UPDATE sessions SET n = ?, placeholder = 1, {empty}"
+            f" WHERE n = ? AND ({_HAS_CHILDREN})",
+            (new_number(connection, "sessions"), n),
         )
         connection.execute("DELETE FROM sessions WHERE n = ?", (n,))
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import define
 
-from clankers.store.capture._layout import AUTHOR_BITS, NUMBER, SYNCED
+from clankers.store.capture._layout import AUTHOR_BITS, DEAD, NUMBER, SYNCED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -294,8 +294,10 @@ def update_row(connection: apsw.Connection, table: str, n: int, values: Mapping[
 
 
 def each_noted(connection: apsw.Connection, table: str, after: int, most: int) -> list[int]:
-    """Numbers of noted rows, by number."""
+    """Numbers of noted rows that were not deleted elsewhere, by number."""
     rows = connection.execute(
-        f"SELECT n FROM sync_{table} WHERE n > ? AND at > 0 ORDER BY n LIMIT ?", (after, most)
+        f"SELECT n FROM sync_{table} WHERE n > ? AND at > 0 AND state IS NOT {DEAD}"
+        " ORDER BY n LIMIT ?",
+        (after, most),
     )
     return [n for (n,) in rows]

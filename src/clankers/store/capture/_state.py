@@ -10,7 +10,7 @@ from attrs import define, field, fields
 if TYPE_CHECKING:
     import apsw
 
-_JSON = frozenset({"mark", "unproved", "examined"})
+_JSON = frozenset({"mark", "unproved", "examined", "to_erase"})
 Mark = tuple[int, str]
 
 
@@ -24,8 +24,9 @@ class State:
         server_version: that of the server when a row was last refused.
         failing_since: when the first of the failures in a row was.
         next_try: when the next attempt is due; None where nothing is waited for.
-        problem: ``unreachable``, ``unauthorized``, ``conflict`` or ``error``; None when all is well.
+        problem: ``unreachable``, ``unauthorized``, ``pinned`` or ``error``; None when all is well.
         last_error: what the last failure said.
+        to_erase: ids of what was purged elsewhere, whose traces are in the files still.
     """
 
     clock_floor: int = 0
@@ -47,6 +48,7 @@ class State:
     next_try: int | None = None
     problem: str | None = None
     last_error: str | None = None
+    to_erase: list[str] = field(factory=list)
 
 
 _NAMES = tuple(one.name for one in fields(State))
