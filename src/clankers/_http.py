@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _TIMEOUT = (5, 20)
 # A server under load may take long to store a batch, and stores it all the same.
-_LONG_TIMEOUT = (5, 120)
+_LONG_TIMEOUT = (5, 60)
 _LARGEST_ANSWER = 256 * 1024 * 1024
 _JITTER = 0.2
 _LONGEST_WAIT, _LONGEST_NUMBER = 3_600.0, 9
@@ -87,7 +87,7 @@ def exchange(
             url,
             data=body,
             headers=headers,
-            timeout=_LONG_TIMEOUT,
+            timeout=_TIMEOUT if body is None else _LONG_TIMEOUT,
             allow_redirects=False,
             stream=True,
         ) as answer:

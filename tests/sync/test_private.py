@@ -141,21 +141,45 @@ def test_a_title_that_is_cut_inside_a_secret(store: Store, service: Service) -> 
     assert secret.secret[:12].encode() not in disk(service)
 
 
+# What metrics-only may say in words: what kind of thing it was, made by which program.
+KINDS = {
+    "sessions": {
+        "source",
+        "status",
+        "model",
+        "provider",
+        "permission_mode",
+        "relationship",
+        "agent_version",
+    },
+    "messages": {"role", "model", "source"},
+    "tools": {"tool_name"},
+    "session_errors": {"error_type"},
+    "compaction_events": set(),
+    "usage": {
+        "source",
+        "provider",
+        "model",
+        "service_tier",
+        "speed",
+        "cost_source",
+        "price_version",
+    },
+}
+
+
 def test_metrics_only(store: Store, service: Service) -> None:
     """Usage, counts and times arrive; no text does, nor what it was about."""
     word = "xylophonequark"
-    texts = {
-        "sessions": ("title", "project_path", "project_name", "git_branch"),
-        "messages": ("text_content", "thinking", "content"),
-        "tools": ("tool_input", "tool_output", "file_path", "error_message"),
-        "session_errors": ("error_message",),
-        "compaction_events": (),
-        "usage": ("project_path", "git_branch", "raw"),
-    }
     store.upsert_many(
         [
-            record(table, f"{table}-1", "sessions-1", **dict.fromkeys(names, word))
-            for table, names in texts.items()
+            record(
+                table,
+                f"{table}-1",
+                "sessions-1",
+                **dict.fromkeys(set(text_fields(table)) - kinds, word),
+            )
+            for table, kinds in KINDS.items()
         ]
     )
     manager = SyncManager(store, NoAuth(), service.url, policy=Policy(metrics_only=True))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import shutil
 from typing import TYPE_CHECKING
 
@@ -11,6 +10,7 @@ from server._running import Service
 
 from clankers import Store, errors
 from clankers.auth import NoAuth
+from clankers.store._pruned import removals
 from clankers.sync import SyncManager
 from clankers.testing import make_message, make_session, make_tool, make_usage
 
@@ -239,18 +239,48 @@ def test_only_one_process_syncs(pair: Pair, tmp_path: Path, service: Service) ->
 
 def test_a_full_disk_here(pair: Pair) -> None:
     """What was acknowledged and could not be noted is sent again, and is there once."""
-    pair.here.upsert_many(family())  # type: ignore[arg-type]
+    pair.here.upsert_many([make_session(number) for number in range(3_000)])
     pair.ours.preview()
     connection = pair.here.connection
     connection.pragma("max_page_count", connection.pragma("page_count"))
-    number = 10
-    with contextlib.suppress(errors.DiskFullError):
-        for number in range(10, 2_000):
-            pair.here.upsert(make_session(number, title="x" * 500))
-    assert number < 1_999
-    with contextlib.suppress(errors.DiskFullError):
+    with pytest.raises(errors.DiskFullError):
         pair.ours.sync_now()
     connection.pragma("max_page_count", 1_000_000)
     pair.ours.sync_now()
     assert pair.ours.pending().ready == 0
     assert pair.ours.status().server == pair.ours.status().local
+    pair.theirs.pull()
+    assert len(ids(pair.there)) == 3_000
+
+
+def test_a_restored_server_and_nothing_to_send(pair: Pair, service: Service) -> None:
+    """A server that lost something is noticed although nothing waits, and gets it again."""
+    pair.here.upsert_many(family())  # type: ignore[arg-type]
+    pair.ours.sync_now()
+    service.stop()
+    kept = service.folder.with_name("kept")
+    shutil.copytree(service.folder, kept)
+    service.start()
+    pair.here.upsert(make_session(2))
+    pair.ours.sync_now()
+    service.stop()
+    shutil.rmtree(service.folder)
+    shutil.copytree(kept, service.folder)
+    service.start()
+    pair.ours.sync_now()
+    assert service.get("/sync/status").json()["total_sessions"] == 2
+
+
+def test_deleted_there_after_it_was_forgotten_here(pair: Pair) -> None:
+    """A newer deletion elsewhere counts, although an older one here was taken back."""
+    pair.here.upsert_many(family())  # type: ignore[arg-type]
+    pair.meet()
+    pair.here.delete(["session-1"])
+    pair.here.forget_pruned("session-1")
+    pair.here.upsert_many(family())  # type: ignore[arg-type]
+    pair.meet()
+    pair.there.delete(["session-1"])
+    pair.meet()
+    assert ids(pair.here) == []
+    assert "session-1" in removals(pair.here.connection)
+    assert pair.ours.status().local == pair.ours.status().server

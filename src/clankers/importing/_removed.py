@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from clankers.store._pruned import remember, removals
-from clankers.store.capture._deleted import deleted, has_deleted
+from clankers.store.capture._deleted import deleted, event_time_of, has_deleted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -105,7 +105,9 @@ class Removed:
         for name, table, records in groups:
             at = deleted(self._connection, table, (one.id for one in records)) if records else {}
             if at:
-                changed[name] = [one for one in records if _event_time(one) > at.get(one.id, -1)]
+                changed[name] = [
+                    one for one in records if event_time_of(table, one) > at.get(one.id, -1)
+                ]
         if not changed:
             return batch
         from attrs import evolve
@@ -153,14 +155,6 @@ class Removed:
             for one in records
             if (at := self._time_of(one.session_id)) is None or (one.created_at or 0) > at
         ]
-
-
-def _event_time(record: _Child) -> int:
-    """When what a row tells of was over, as sync stamps it."""
-    for name in ("occurred_at", "completed_at", "created_at"):
-        if (at := getattr(record, name, None)) is not None:
-            return int(at)
-    return 0
 
 
 def referred(batch: Batch, messages: list[Message], tools: list[ToolCall]) -> list[Any]:

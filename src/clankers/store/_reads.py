@@ -42,7 +42,9 @@ class Reads(Opened):
                 return one
         if not found:
             raise errors.UnknownSessionError(
-                f"no session {session_id!r}", hint="'clankers-cli sessions list' shows the ids"
+                f"no session {session_id!r}",
+                hint="'clankers-cli sessions list' shows the ids, and 'clankers-cli archive list'"
+                " those in the archive",
             )
         more = ", ..." if len(found) > _SHOWN_IDS else ""
         shown = ", ".join(one.id for one in found[:_SHOWN_IDS])

@@ -34,7 +34,7 @@ class Progress:
 
     Attributes:
         sent: rows that were acknowledged.
-        refused: rows that were not taken; those that only must go whole included.
+        refused: rows that were not taken.
         waiting: rows that were ready when it began and still are; only for who asks.
         batches: that were answered.
         bytes: of their JSON, not packed.
@@ -115,7 +115,7 @@ class Exchange:
             # Before, the guilty row is still looked for.
             self._failures = 0
         self.progress.sent += len(acknowledged)
-        self.progress.refused += len(batch.sent) - len(acknowledged)
+        self.progress.refused += sum(one.code != _MISMATCH for one in rejected.values())
         self.progress.batches += 1
         self.progress.bytes += len(batch.body)
 

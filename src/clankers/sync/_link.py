@@ -22,7 +22,7 @@ from clankers.sync._machine import machine_hash
 from clankers.sync._outgoing import Outgoing
 from clankers.sync._pull import Pull, Pulled, erase_what_was_purged
 from clankers.sync._push import Push
-from clankers.sync._transport import Transport
+from clankers.sync._transport import ConflictError, Transport
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -93,6 +93,7 @@ class Link:
         with translated(self._store.path):
             self.begin()
             self._pin(self.transport.status())
+            self._show_marks()
             _agreeing.adopt_policy(self.database, self.policy, self.outgoing())
             self._release()
             self._terms = _Terms.of(self.database.state)
@@ -102,6 +103,7 @@ class Link:
         with translated(self._store.path):
             self.begin()
             _agreeing.adopt_policy(self.database, self.policy, self.outgoing())
+            self.outgoing().hold_back()
 
     def doubt(self) -> None:
         """The next push is to agree first."""
@@ -109,6 +111,11 @@ class Link:
 
     def begin(self) -> None:
         """Notes what is new; the first time all that is there, a part at a time."""
+        if self._store.is_archive:
+            raise errors.SyncError(
+                f"{self._store.path} is the archive of another database, which syncs it",
+                hint="name the database itself",
+            )
         self._store.settle_archive()
         erase_what_was_purged(self.database)
         self._be_a_device()
@@ -164,6 +171,23 @@ class Link:
                     change_state(self._store.connection, store=server.store)
                 else:
                     _agreeing.begin_anew(self.database, server.store)
+
+    def _show_marks(self) -> None:
+        """Finds out whether the server still has the history that is known here.
+
+        A batch would show it; without any, a server that was restored would seem complete.
+        """
+        state = self.database.state
+        if state.mark is None:
+            return
+        marks = [state.mark, *state.unproved]
+        try:
+            self.transport.changes(state.mark[0], 1, store=state.store, marks=marks)
+        except ConflictError as problem:
+            if problem.reason != "store_changed" or problem.store is None:
+                raise
+            with self._store.atomic():
+                _agreeing.begin_anew(self.database, problem.store)
 
     def _release(self) -> None:
         """Tries refused rows again, after a day or when the server is another one."""

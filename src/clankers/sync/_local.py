@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from clankers import errors
-from clankers.store.archive._archive import ROW_COLUMNS
+from clankers.store.archive._archive import ROW_COLUMNS, note_inserted
 from clankers.store.capture import _marks as marks
 from clankers.store.capture import _queue as queue
 from clankers.store.capture import _received as received
@@ -225,7 +225,7 @@ class Database:
                 for name, value in zip(columns, row, strict=True)
             ]
             received.put_back(self.connection, table, columns, here)
-        received.note_inserted(self.connection, table, ns)
+        note_inserted(self.connection, table, ns)
         self._returned.setdefault(table, []).extend(ns)
 
     def erase(self, local: Local) -> None:

@@ -142,6 +142,19 @@ class Outgoing:
             ("deletes", one) for one in self._tombstones([p for p in picked if p.is_delete])[0]
         ]
 
+    def hold_back(self) -> None:
+        """Holds all that waits and must not leave; a batch does that only when its turn comes."""
+        if not self._policy.exclude:
+            return
+        connection = self._database.connection
+        for table in TABLES:
+            after = 0
+            while ns := queue.ready_after(connection, table, after, MOST_ROWS):
+                after = ns[-1]
+                held = [one.n for one in self._readable(table, ns) if self._is_held(one)]
+                with self._database.store.atomic():
+                    queue.hold(connection, table, held)
+
     def changed(self, table: str, n: int) -> list[Local]:
         """The row, where it would now be sent in another form than the server has."""
         found = []

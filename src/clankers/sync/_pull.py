@@ -230,7 +230,7 @@ class _Applying:
         stamps = {name: pack(one) for name, one in merged.stamps().items()}
         self._stamp(table, n, merged, stamps)
         if _says_more(merged, met.said, self._policy.allows(table)):
-            received.forget_status(self._connection, table, n)
+            queue.forget_acknowledged(self._connection, table, [n])
             if not is_covered:
                 queue.enqueue(self._connection, table, n)
         else:
@@ -364,7 +364,7 @@ class _Applying:
         elif not local.at:
             self._database.give_number(local)
             n = local.n
-        received.forget_status(self._connection, table, n)
+        queue.forget_acknowledged(self._connection, table, [n])
         received.set_dead(self._connection, table, [n], is_dead=True)
 
     def _cover(self, session_id: str, merged: Version) -> None:

@@ -63,8 +63,10 @@ def read_status(
     state = database.state
     waiting = queue.count_waiting(database.connection)
     process = who_syncs(database.store.path)
+    # A server that answers now is no longer out of reach, nor closed to us.
+    is_past = server is not None and state.problem in {"unreachable", "unauthorized"}
     return SyncStatus(
-        _state_of(state.problem, state.next_try, process, waiting),
+        _state_of(None if is_past else state.problem, state.next_try, process, waiting),
         process,
         endpoint,
         state.origin,
@@ -99,12 +101,14 @@ _LATE_MS = 60_000
 
 
 def _counts(database: Database) -> dict[str, int]:
+    """What is here in both files, without what is only kept after it was deleted elsewhere."""
     connection = database.connection
-    found = {}
     archive = database.archive()
+    found = {}
     for table in wire.TABLES:
         shown = " WHERE NOT placeholder" if table == "sessions" else ""
         found[table] = connection.execute(f"SELECT count(*) FROM {table}{shown}").get
         if archive is not None:
             found[table] += archive.connection.execute(f"SELECT count(*) FROM {table}{shown}").get
+            found[table] -= queue.count_dead(connection, table)
     return found

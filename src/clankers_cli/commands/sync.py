@@ -123,8 +123,6 @@ def _tell_what_would_go(args: Namespace, profile: Profile) -> None:
     if rows:
         print(report_table(("table", "rows"), list(rows.items())) + "\n")
     print(f"would send {_amounts.counted(sum(rows.values()), 'row')}")
-    if rows and profile.exclude:
-        print("but for those of excluded projects, which are held back when their turn comes")
 
 
 def _pull(args: Namespace, config: Config, profile: Profile) -> None:

@@ -59,6 +59,11 @@ class Archiving(Reads):
         # Quicker than `stat`, which raises where there is none, as for most there is.
         return os.access(self._archive_path(), os.F_OK)
 
+    @property
+    def is_archive(self) -> bool:
+        """Whether this is itself the archive of another database."""
+        return self.connection.table_exists("main", "archive_moving")
+
     def archive(
         self,
         *,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from clankers.store.capture._layout import NUMBER, WALL
+from clankers.store.capture._layout import EVENT_TIMES, NUMBER, WALL
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -77,3 +77,9 @@ def deleted(connection: apsw.Connection, table: str, ids: Iterable[str]) -> dict
         " CROSS JOIN sync_deleted d ON d.tbl = ? AND d.id = j.value WHERE NOT d.importable"
     )
     return dict(connection.execute(query, (json.dumps(list(ids)), NUMBER[table])))
+
+
+def event_time_of(table: str, record: object) -> int:
+    """When what a record tells of was over, as imports are stamped; 0 where it does not say."""
+    told = (getattr(record, name) for name in EVENT_TIMES[table])
+    return next((int(at) for at in told if at is not None), 0)

@@ -94,6 +94,16 @@ def pick(connection: apsw.Connection, most: int, busy: Collection[Waiting]) -> l
     return list(islice(oldest, most))
 
 
+def ready_after(connection: apsw.Connection, table: str, after: int, most: int) -> list[int]:
+    """Numbers of rows that are ready, by number."""
+    rows = connection.execute(
+        f"SELECT n FROM sync_{table} WHERE n > ? AND first IS NOT NULL AND state IS NULL"
+        " ORDER BY n LIMIT ?",
+        (after, most),
+    )
+    return [n for (n,) in rows]
+
+
 def pending_sessions(connection: apsw.Connection, table: str, ns: Sequence[int]) -> list[Waiting]:
     """The sessions of rows that wait themselves."""
     query = (
@@ -114,6 +124,12 @@ def is_anything_ready(connection: apsw.Connection) -> bool:
         for table in (*TABLES, "deleted")
     )
     return bool(connection.execute(f"SELECT EXISTS ({ready})").get)
+
+
+def count_dead(connection: apsw.Connection, table: str) -> int:
+    """Rows that were deleted elsewhere and are kept in the archive."""
+    query = f"SELECT count(*) FROM sync_{table} WHERE state = {DEAD}"
+    return int(connection.execute(query).get)
 
 
 def is_waiting(connection: apsw.Connection, rows: int) -> bool:

@@ -47,13 +47,6 @@ def write_status(
     )
 
 
-def forget_status(connection: apsw.Connection, table: str, n: int) -> None:
-    """What the server has of a row is something else."""
-    connection.execute(
-        f"UPDATE sync_{table} SET hash = NULL, acked = NULL, edition = NULL WHERE n = ?", (n,)
-    )
-
-
 def set_dead(connection: apsw.Connection, table: str, ns: Sequence[int], *, is_dead: bool) -> None:
     """Rows that were deleted elsewhere wait for nothing, until they live again."""
     chosen = "n IN (SELECT value FROM json_each(?))"
@@ -146,18 +139,6 @@ def put_back(
     connection.execute(
         f"INSERT INTO {table}({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})", row
     )
-
-
-def note_inserted(connection: apsw.Connection, table: str, ns: Sequence[int]) -> None:
-    """Tells the search index of rows below its mark."""
-    if table in ("messages", "tools"):
-        connection.execute(
-            "INSERT INTO search_stale(source, n, first_text, second_text)"
-            " SELECT ?1, value, NULL, NULL FROM json_each(?2)"
-            " WHERE value <= (SELECT n FROM search_mark WHERE source = ?1)"
-            " ON CONFLICT DO NOTHING",
-            (table, json.dumps(list(ns))),
-        )
 
 
 def next_number(connection: apsw.Connection, table: str) -> int:

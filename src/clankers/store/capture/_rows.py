@@ -254,7 +254,7 @@ def write_tombstone(
     """Notes what was deleted elsewhere; what waits here goes on waiting."""
     connection.execute(
         "INSERT INTO sync_deleted(tbl, id, at, by, purge) VALUES (?1, ?2, ?3, ?4, ?5)"
-        " ON CONFLICT DO UPDATE SET at = ?3, by = ?4, purge = ?5",
+        " ON CONFLICT DO UPDATE SET at = ?3, by = ?4, purge = ?5, importable = 0",
         (
             NUMBER[table],
             record_id,
