@@ -349,3 +349,16 @@ def leaves(value: Any) -> Iterator[str]:
     elif isinstance(value, list):
         for one in value:
             yield from leaves(one)
+
+
+@pytest.mark.parametrize(
+    ("text", "cleaned"),
+    [
+        ("DB_PASSWORD=secret4Prod99", "DB_PASSWORD=[redacted:password]"),
+        ("PGPASSWORD=pass1234word psql", "PGPASSWORD=[redacted:password] psql"),
+        ("password=user_password", "password=user_password"),
+    ],
+)
+def test_values_that_look_like_names(text: str, cleaned: str) -> None:
+    """In the environment a value with a digit is a password, whatever words are in it; in code a name is none."""
+    assert redact(text) == cleaned

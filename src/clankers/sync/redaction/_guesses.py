@@ -119,7 +119,9 @@ def _names_it(match: re.Match[str], value: str) -> bool:
     if _NAMES_IT.search(value) is None or _LONG_HEX.search(value) is not None:
         return False
     return _DIGIT.search(value) is None or (
-        not _is_quoted(match) and _LOWER_NAME.fullmatch(value) is not None
+        not _is_quoted(match)
+        and not _is_environment(match)
+        and _LOWER_NAME.fullmatch(value) is not None
     )
 
 
