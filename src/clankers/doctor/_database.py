@@ -47,7 +47,7 @@ def examine_database(path: Path, *, thorough: bool) -> Iterator[Finding]:
             yield from _unread(store)
             yield from _pruned(store)
             yield from _unnoted(store)
-        yield from _archived(store)
+            yield from _archived(store)
         if thorough:
             yield _search_index(path)
     except ClankersError as problem:
