@@ -242,7 +242,10 @@ class _Applying:
                 acked=pack(met.said.newest),
                 edition=self._edition,
             )
-        received.set_dead(self._connection, table, [n], is_dead=is_covered)
+        if is_covered:
+            received.bury(self._connection, table, [n])
+        else:
+            received.revive(self._connection, table, [n])
         if table == "sessions":
             self._database.release_held_of([met.id])
             if merged.deleted_at > ZERO:
@@ -321,16 +324,21 @@ class _Applying:
         return not lives and merged.newest <= deleted_at
 
     def _bring_back_children(self, session_id: str) -> None:
-        """A session that lives again has its messages, tool calls, errors and compactions again."""
+        """A session that lives again has its messages, tool calls, errors and compactions again.
+
+        What was not sent when they were covered is sent now.
+        """
         for table in CHILDREN:
-            ns = [
-                one.n
+            coming = [
+                one
                 for one in self._database.archived_of(table, session_id)
                 if one.state == DEAD and not self._is_dead(one)
             ]
-            if ns:
-                self._database.return_archived(table, ns)
-                received.set_dead(self._connection, table, ns, is_dead=False)
+            if not coming:
+                continue
+            ns = [one.n for one in coming]
+            self._database.return_archived(table, ns)
+            received.revive(self._connection, table, ns)
 
     def _is_dead(self, local: Local) -> bool:
         tombstone = self._database.tombstones(local.table, [local.id]).get(local.id)
@@ -348,24 +356,24 @@ class _Applying:
             # Its children first: those that are newer stay, and need something to belong to.
             self._cover(local.id, merged)
         self._bury(local, purge=merged.purge)
+        if not merged.purge:
+            queue.forget_acknowledged(self._connection, local.table, [local.n])
         self._pulled.removed += 1
         if local.table != "sessions":
             self._touched.add(str(local.fields().get("session_id")))
 
     def _bury(self, local: Local, *, purge: bool) -> None:
         """Takes a row out of sight: into the archive, or away for ever."""
-        table, n = local.table, local.n
+        table = local.table
         if purge:
             self._purged.add(local.id)
             self._database.erase(local)
             return
         if not local.is_archived:
-            self._database.move_to_archive(table, [n])
+            self._database.move_to_archive(table, [local.n])
         elif not local.at:
             self._database.give_number(local)
-            n = local.n
-        queue.forget_acknowledged(self._connection, table, [n])
-        received.set_dead(self._connection, table, [n], is_dead=True)
+        received.bury(self._connection, table, [local.n])
 
     def _cover(self, session_id: str, merged: Version) -> None:
         """A tombstone covers what is not newer; what is stays, under a placeholder."""

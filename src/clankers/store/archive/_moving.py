@@ -16,6 +16,7 @@ from clankers.store.archive._archive import CHILDREN, OWNER, ROW_COLUMNS, note_i
 from clankers.store.capture._deleted import NOT_OLDER, clock, has_any_deleted
 from clankers.store.capture._layout import NUMBER
 from clankers.store.capture._marks import note_returned
+from clankers.store.capture._received import revive
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -213,6 +214,7 @@ def _copy_table_back(
     main.connection.executemany(insert, coming())
     note_inserted(main.connection, table, came)
     note_returned(main.connection, table, came_ids)
+    revive(main.connection, table, came)
 
 
 def _dated(row: Row, archived_at: int | None) -> Row:

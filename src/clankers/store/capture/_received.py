@@ -47,19 +47,27 @@ def write_status(
     )
 
 
-def set_dead(connection: apsw.Connection, table: str, ns: Sequence[int], *, is_dead: bool) -> None:
+def bury(connection: apsw.Connection, table: str, ns: Sequence[int]) -> None:
     """Rows that were deleted elsewhere wait for nothing, until they live again."""
-    chosen = "n IN (SELECT value FROM json_each(?))"
-    if is_dead:
-        connection.execute(
-            f"UPDATE sync_{table} SET seq = NULL, first = NULL, state = {DEAD} WHERE {chosen}",
-            (json.dumps(list(ns)),),
-        )
-    else:
-        connection.execute(
-            f"UPDATE sync_{table} SET state = NULL WHERE state = {DEAD} AND {chosen}",
-            (json.dumps(list(ns)),),
-        )
+    connection.execute(
+        f"UPDATE sync_{table} SET seq = NULL, first = NULL, state = {DEAD}"
+        " WHERE n IN (SELECT value FROM json_each(?))",
+        (json.dumps(list(ns)),),
+    )
+
+
+def revive(connection: apsw.Connection, table: str, ns: Sequence[int]) -> None:
+    """They live again, and what the server does not have of them waits to be sent."""
+    chosen = json.dumps(list(ns))
+    dead = f"state = {DEAD} AND n IN (SELECT value FROM json_each(?))"
+    unsent = f"(hash IS NULL OR acked IS NOT ((at << {AUTHOR_BITS}) | by))"
+    connection.execute("UPDATE sync_core SET seq = seq + 1")
+    connection.execute(
+        f"UPDATE sync_{table} SET seq = (SELECT seq FROM sync_core),"
+        f" first = (SELECT seq FROM sync_core), state = NULL WHERE {dead} AND {unsent} AND at > 0",
+        (chosen,),
+    )
+    connection.execute(f"UPDATE sync_{table} SET state = NULL WHERE {dead}", (chosen,))
 
 
 def has_session(connection: apsw.Connection, session_id: str) -> bool:
