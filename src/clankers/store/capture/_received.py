@@ -60,6 +60,10 @@ def revive(connection: apsw.Connection, table: str, ns: Sequence[int]) -> None:
     """They live again, and what the server does not have of them waits to be sent."""
     chosen = json.dumps(list(ns))
     dead = f"state = {DEAD} AND n IN (SELECT value FROM json_each(?))"
+    if not connection.execute(
+        f"SELECT EXISTS (SELECT 1 FROM sync_{table} WHERE {dead})", (chosen,)
+    ).get:
+        return
     unsent = f"(hash IS NULL OR acked IS NOT ((at << {AUTHOR_BITS}) | by))"
     connection.execute("UPDATE sync_core SET seq = seq + 1")
     connection.execute(
