@@ -235,15 +235,22 @@ class Outgoing:
 
     def _readable(self, table: str, ns: list[int]) -> Iterator[Local]:
         """Rows by number, but for those with bytes that are no text: they are told apart one by one."""
+        told = 0
         try:
-            yield from self._database.numbered(table, ns)
+            for local in self._database.numbered(table, ns):
+                yield local
+                told = ns.index(local.n, told) + 1
         except UnicodeDecodeError:
-            for n in ns:
-                try:
-                    yield from list(self._database.numbered(table, [n]))
-                except UnicodeDecodeError:
-                    seq = queue.sequence_of(self._database.connection, table, n)
-                    self._unfit.append((table, n, seq))
+            for n in ns[told:]:
+                yield from self._readable_alone(table, n)
+
+    def _readable_alone(self, table: str, n: int) -> list[Local]:
+        try:
+            return list(self._database.numbered(table, [n]))
+        except UnicodeDecodeError:
+            seq = queue.sequence_of(self._database.connection, table, n)
+            self._unfit.append((table, n, seq))
+            return []
 
     def _is_held(self, local: Local) -> bool:
         return bool(self._policy.exclude) and self._projects.are_kept_back(local, self._policy)

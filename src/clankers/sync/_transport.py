@@ -168,7 +168,7 @@ class Transport:
         return _structured(
             lambda: Page(
                 list(said["changes"]),
-                int(said["next"]),
+                _revision(said["next"]),
                 bool(said["more"]),
                 _store(said["store"]),
                 wire.read_mark(said["mark"]),
@@ -280,6 +280,15 @@ def _store(said: Any) -> str:
     if type(said) is not str or not 0 < len(said) <= _LONGEST:
         raise ValueError("a store has a short name")
     return said
+
+
+def _revision(said: Any) -> int:
+    if type(said) is not int or not 0 <= said < _MOST_REVISIONS:
+        raise ValueError("a revision is a whole number")
+    return said
+
+
+_MOST_REVISIONS = 2**53
 
 
 def _clock(said: Any) -> int:
