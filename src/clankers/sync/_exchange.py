@@ -107,15 +107,17 @@ class Exchange:
                 self.flying.clear()
                 return
             self._acknowledge(acknowledged)
-            for one in batch.sent:
-                if (found := rejected.get((one.table, one.id))) is not None:
-                    self._reject(one, found)
+            refused = sum(
+                self._reject(one, rejected[one.table, one.id])
+                for one in batch.sent
+                if (one.table, one.id) in rejected
+            )
         self.limit = min(MOST_ROWS, self.limit * 2)
         if self.limit >= MOST_ROWS:
             # Before, the guilty row is still looked for.
             self._failures = 0
         self.progress.sent += len(acknowledged)
-        self.progress.refused += sum(one.code != _MISMATCH for one in rejected.values())
+        self.progress.refused += refused
         self.progress.batches += 1
         self.progress.bytes += len(batch.body)
 
@@ -184,11 +186,13 @@ class Exchange:
             queue.acknowledge_deletes(connection, dead)
         queue.forget_refused(connection, [(NUMBER[one.table], one.id) for one in sent])
 
-    def _reject(self, one: Sent, said: wire.Rejection) -> None:
+    def _reject(self, one: Sent, said: wire.Rejection) -> bool:
+        """Sets a row aside; False for one that only has to go whole."""
         if said.code == _MISMATCH and one.is_delta:
             queue.forget_acknowledged(self._database.connection, one.table, [int(one.waiting.key)])
-        else:
-            self._set_aside(one, said.code, said.message)
+            return False
+        self._set_aside(one, said.code, said.message)
+        return True
 
     def _set_aside(self, one: Sent, code: str, message: str) -> None:
         now = _agreeing.wall_clock(self._database.connection)
