@@ -288,7 +288,8 @@ def test_one_row_that_is_too_much(manager: SyncManager, hostile: Hostile, status
     store.upsert(make_message(17, text_content="guilty"))
 
     def refuse(asked: Asked) -> Says:
-        return Says(status) if b"guilty" in asked.body else Says(200, TAKEN)
+        error = {"error": {"code": "invalid_request", "message": "no", "details": {}}}
+        return Says(status, error) if b"guilty" in asked.body else Says(200, TAKEN)
 
     hostile.answers["/sync/batch"] = refuse
     done = manager.sync_now()
@@ -348,3 +349,25 @@ def test_an_edit_after_the_clock_was_set_right(manager: SyncManager, hostile: Ho
     assert manager.sync_now().sent == 1
     (said,) = json.loads(hostile.asked[-1].body)["sessions"]
     assert said["title"] == "edited"
+
+
+def test_a_proxy_that_knows_no_zstd(manager: SyncManager, hostile: Hostile) -> None:
+    """What comes back as bad from a machine in between goes by gzip, and no row is set aside for it."""
+
+    def taken(asked: Asked) -> Says:
+        is_packed = asked.headers.get("Content-Encoding") == "zstd"
+        return Says(400, "<html>bad request</html>") if is_packed else Says(200, TAKEN)
+
+    hostile.answers["/sync/batch"] = taken
+    done = manager.sync_now()
+    assert done.refused == 0
+    assert hostile.count("/sync/batch") == 2
+
+
+def test_a_proxy_that_calls_everything_bad(manager: SyncManager, hostile: Hostile) -> None:
+    """It says nothing about any row: all of them go on waiting."""
+    hostile.answers["/sync/batch"] = lambda _asked: Says(400, "<html>bad request</html>")
+    with pytest.raises(errors.UnreachableError):
+        manager.sync_now()
+    assert manager.pending().refused == []
+    heals(manager, hostile)

@@ -27,6 +27,8 @@ _PACKED_FROM = 512
 _BUSY = frozenset({408, 425, 429, 502, 503, 504})
 _NOT_LET_IN = frozenset({401, 403})
 _REFUSED = frozenset({400, 413, 422, 500})
+# What a server says of a body that it cannot read, and others of one they do not know.
+_NONSENSE = frozenset({400, 422})
 _SERVER_ERROR = 500
 _BATCH = "/sync/batch"
 
@@ -142,7 +144,7 @@ class Transport:
             ConflictError: the two sides must agree anew first.
         """
         answer = self._post(body)
-        if answer.status == _UNSUPPORTED and self._packs_zstd:
+        if self._packs_zstd and _dislikes_zstd(answer):
             self._packs_zstd = False
             answer = self._post(body)
         said = self._said(answer, _BATCH)
@@ -233,6 +235,9 @@ class Transport:
             )
         if answer.status == _CONFLICT:
             raise _conflict(said, details)
+        if answer.status in _NONSENSE and not code:
+            # Of a machine in between, which says nothing about any row.
+            raise errors.UnreachableError(said)
         if answer.status in _REFUSED and path == _BATCH:
             raise BatchRefusedError(said, status=answer.status, code=code)
         if answer.status >= _SERVER_ERROR:
@@ -241,6 +246,13 @@ class Transport:
 
 
 _OK, _CONFLICT, _UNSUPPORTED = 200, 409, 415
+
+
+def _dislikes_zstd(answer: _http.Answer) -> bool:
+    """A server that cannot unpack it says so; a machine in between may only call it bad."""
+    if answer.status == _UNSUPPORTED:
+        return True
+    return answer.status in _NONSENSE and not _problem(answer.body)[0]
 
 
 def _problem(body: bytes) -> tuple[str, str, dict[str, Any]]:
