@@ -58,6 +58,7 @@ NAMES = {
         "status": "status",
         "project": "project_path",
         "created_at": "created_at",
+        "updated_at": "updated_at",
     },
     "messages": {
         "session_id": "session_id",
@@ -87,7 +88,7 @@ RECORDS = {
     "usage": models.Usage,
 }
 GROUPS = {"sessions": "sessions", "messages": "messages", "tools": "tools", "usage": "usage"}
-TIMES = {"created_at", "session_at"}
+TIMES = {"created_at", "session_at", "updated_at"}
 # Where the clock of the model begins.
 BEGINNING = 10**9
 MARKER = "[redacted:secret]"
@@ -120,6 +121,10 @@ def load(tools: Path) -> Any:
         sys.path.insert(0, folder)
     import harness  # type: ignore[import-not-found]
 
+    # An import is as new as the last thing it tells of, which a session says in a field.
+    columns = sys.modules["model"].COLS["sessions"]
+    if "updated_at" not in columns:
+        columns.append("updated_at")
     return harness
 
 
@@ -411,8 +416,12 @@ class RealDevice:
         self.boot()
         if not marks.is_capturing(self.store.connection):
             with self.store.atomic():
+                # By the seed: which of two stamps of one moment wins goes by the device.
+                known = f"{self._chance.getrandbits(64):016x}"
+                _agreeing.become_another_device(self._database, known)
                 marks.begin(self.store.connection)
                 marks.note_chunk(self.store.connection)
+            self.store.forget_device()
 
     # Life
 
@@ -632,7 +641,8 @@ class RealDevice:
         made = RealDevice(self._harness, self._world, self._clock, name, folder)
         made._policy = self._policy
         with made.store.atomic():
-            _agreeing.become_another_device(made._database, f"device-{name}")
+            known = f"{made._chance.getrandbits(64):016x}"
+            _agreeing.become_another_device(made._database, known)
         made.store.forget_device()
         made.crash()
         return made

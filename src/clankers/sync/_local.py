@@ -95,7 +95,9 @@ class Database:
         here = [
             one for one in _rows.of_numbers(self.connection, table, ns) if not isinstance(one, int)
         ]
-        return here + self.archived_of(table, session_id)
+        # After a move that was broken off one may stand in both, and the one here counts.
+        ids = {one.id for one in here}
+        return here + [one for one in self.archived_of(table, session_id) if one.id not in ids]
 
     def release_held_of(self, session_ids: Sequence[str]) -> None:
         """Looks once more at what is held of sessions: more may be known of them than before."""
