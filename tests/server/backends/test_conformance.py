@@ -309,6 +309,21 @@ class TestValues:
         assert found == value
         assert type(found) is type(value)
 
+    def test_line_separators_in_much(self, place: Place) -> None:
+        """An answer that is too large to come at once may hold characters that end lines elsewhere."""
+        many = (
+            "WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c WHERE i < 800)"
+            " INSERT INTO t SELECT i || char(8232, 8233, 133, 12) || hex(zeroblob(10000)) FROM c"
+        )
+
+        async def act(backend: Backend, database: Database) -> Any:
+            await backend.write(database, [Statement("CREATE TABLE t(v)"), Statement(many)])
+            return await backend.read(database, [Statement("SELECT v FROM t ORDER BY rowid")])
+
+        (rows,) = place.use(act)
+        assert len(rows) == 800
+        assert rows[6][0] == "7\u2028\u2029\x85\x0c" + "0" * 20_000
+
     def test_true_and_false(self, place: Place) -> None:
         """They are stored as 1 and 0."""
 

@@ -18,7 +18,7 @@ from clankers import errors
 from clankers.server.backends._port import Rows, SqlValue, Statement
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import AsyncIterator, Mapping, Sequence
 
 _PIPELINE = "/v3/pipeline"
 _CURSOR = "/v3/cursor"
@@ -71,6 +71,16 @@ def _steps(statements: Sequence[Statement], begin: str) -> list[dict[str, Any]]:
     return steps
 
 
+async def _lines(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """What stands between line feeds; httpx also breaks lines at characters that JSON leaves in texts."""
+    rest = b""
+    async for piece in pieces:
+        *whole, rest = (rest + piece).split(b"\n")
+        for line in whole:
+            yield line
+    yield rest
+
+
 async def _streamed(
     client: httpx.AsyncClient, address: str, headers: Mapping[str, str], batch: dict[str, Any]
 ) -> list[Rows]:
@@ -88,7 +98,7 @@ async def _streamed(
             if response.status_code != httpx.codes.OK:
                 await response.aread()
                 _refuse(response)
-            async for line in response.aiter_lines():
+            async for line in _lines(response.aiter_bytes()):
                 entry = msgspec.json.decode(line) if line else {}
                 match entry.get("type"):
                     case "step_begin":
