@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import os
 import signal
 import sys
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from attrs import frozen
 
 from clankers import _paths
+from clankers._lock import holder, locked
 from clankers._version import __version__
 from clankers.daemon._archiving import Archiving
 from clankers.daemon._log import LEVELS, Log
@@ -39,8 +39,8 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _SECONDS_BETWEEN_TRIES = 30.0
 _MOST_DOUBLINGS = 5
 _HEARD_AT_MOST = 1_000
-_LOCK_TRIES = 10
-_LOCK_PAUSE = 0.01
+# Who only looks whether a daemon runs has its lock for a moment.
+_LOCK_PATIENCE = 0.1
 
 
 @frozen
@@ -126,18 +126,7 @@ def prepare(socket: Path) -> None:
 
 def running(socket: Path) -> int | None:
     """The process of the daemon at a socket, by its lock; None where none runs, 0 where unknown."""
-    try:
-        lock = os.open(lock_of(socket), os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return None
-    try:
-        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        owner = os.pread(lock, 20, 0).strip()
-        return int(owner) if owner.isdigit() else 0
-    finally:
-        os.close(lock)
-    return None
+    return holder(lock_of(socket))
 
 
 def lock_of(socket: Path) -> Path:
@@ -147,36 +136,20 @@ def lock_of(socket: Path) -> Path:
 
 @contextmanager
 def _alone(socket: Path) -> Iterator[None]:
-    """The lock of a daemon, which the system gives back however the daemon ends.
+    """Lets no other daemon listen at a socket.
 
     Raises:
-        DaemonError: another one has it.
+        DaemonError: another one does.
     """
-    lock = os.open(lock_of(socket), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        try:
-            _lock(lock)
-        except BlockingIOError:
-            owner = os.pread(lock, 20, 0).decode(errors="replace").strip()
-            raise DaemonError(
-                f"a daemon runs already, as process {owner or 'unknown'}",
-                hint="'clankers-cli daemon stop' ends it",
-            ) from None
-        os.ftruncate(lock, 0)
-        os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
+
+    def refused(owner: str) -> DaemonError:
+        return DaemonError(
+            f"a daemon runs already, as process {owner}",
+            hint="'clankers-cli daemon stop' ends it",
+        )
+
+    with locked(lock_of(socket), patience=_LOCK_PATIENCE, refused=refused):
         yield
-        os.ftruncate(lock, 0)  # Its number may soon be another's.
-    finally:
-        os.close(lock)
-
-
-def _lock(file: int) -> None:
-    """Takes the lock; who only looks whether a daemon runs has it for a moment, too."""
-    for _try in range(_LOCK_TRIES - 1):
-        with suppress(BlockingIOError):
-            return fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        time.sleep(_LOCK_PAUSE)
-    return fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 class _Daemon:

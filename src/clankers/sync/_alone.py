@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
-import time
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clankers import errors
+from clankers._lock import holder, locked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_LONGEST = 20
-# Whoever looks who syncs has the lock for a moment, and a small push ends in a few of these.
-_PATIENCE, _PAUSE = 1.0, 0.01
+# A small push ends in a fraction of it.
+_PATIENCE = 1.0
 
 
 def lock_of(database: Path) -> Path:
@@ -26,50 +24,22 @@ def lock_of(database: Path) -> Path:
 
 @contextmanager
 def alone(database: Path, *, patience: float = _PATIENCE) -> Iterator[None]:
-    """Holds the lock, which the system gives back however the process ends.
+    """Lets no other process sync the database meanwhile.
 
     Raises:
-        SyncBusyError: another process has it, and keeps it longer than `patience` seconds.
+        SyncBusyError: another one does, and goes on longer than `patience` seconds.
     """
-    lock = os.open(lock_of(database), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        try:
-            _lock(lock, time.monotonic() + patience)
-        except BlockingIOError:
-            owner = os.pread(lock, _LONGEST, 0).decode("ascii", "replace").strip()
-            raise errors.SyncBusyError(
-                f"{database} is being synced by process {owner or 'unknown'}",
-                hint="it sends what waits; 'clankers-cli sync status' shows how far it is",
-            ) from None
-        os.ftruncate(lock, 0)
-        os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
+
+    def refused(owner: str) -> errors.SyncBusyError:
+        return errors.SyncBusyError(
+            f"{database} is being synced by process {owner}",
+            hint="it sends what waits; 'clankers-cli sync status' shows how far it is",
+        )
+
+    with locked(lock_of(database), patience=patience, refused=refused):
         yield
-        os.ftruncate(lock, 0)  # Its number may soon be another's.
-    finally:
-        os.close(lock)
-
-
-def _lock(file: int, until: float) -> None:
-    while True:
-        try:
-            return fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() > until:
-                raise
-        time.sleep(_PAUSE)
 
 
 def who_syncs(database: Path) -> int | None:
     """The process that syncs the database now; 0 where it is unknown, None where none does."""
-    try:
-        lock = os.open(lock_of(database), os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return None
-    try:
-        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        owner = os.pread(lock, _LONGEST, 0).strip()
-        return int(owner) if owner.isdigit() else 0
-    finally:
-        os.close(lock)
-    return None
+    return holder(lock_of(database))
